@@ -1,0 +1,48 @@
+"""Ids derived from their causes (UUIDv5), so that doing a thing again gives the same id and replay is harmless."""
+
+from datetime import datetime
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("7f0c6f1e-5d0e-5b1a-9a53-6d2f1b0c9e11")
+"""Root of all Palette ids. Changing it would make every stored id a stranger: it never changes."""
+
+_SEPARATOR = "\x1f"  # cannot occur in a source or id: intake refuses control characters
+
+
+def _derive(kind: str, *parts: str) -> str:
+    return str(uuid5(NAMESPACE, _SEPARATOR.join((kind, *parts))))
+
+
+def event_id(source: str, source_id: str) -> str:
+    """Id of a feedback event: the same (source, id) is the same event for ever."""
+    return _derive("event", source, source_id)
+
+
+def signal_id(event: str, revision: int, kind: str, group: str) -> str:
+    """Id of a join or retraction that one tag revision of one event causes in one group."""
+    return _derive("signal", event, str(revision), kind, group)
+
+
+def action_id(group: str, opening_event: str) -> str:
+    """Id of an action: its group and the event that opened it."""
+    return _derive("action", group, opening_event)
+
+
+def change_id(action: str, cause: str) -> str:
+    """Id of a change or refusal: the action (or group) and the signal that caused it."""
+    return _derive("change", action, cause)
+
+
+def tick_id(action: str, timer: str, due: datetime) -> str:
+    """Id of a clock tick: a tick that is written twice is one tick."""
+    return _derive("tick", action, timer, due.isoformat())
+
+
+def notification_id(action: str, revision: int, target: str) -> str:
+    """Id of one telling of one action revision to one target; receivers deduplicate by it."""
+    return _derive("notification", action, str(revision), target)
+
+
+def command_id(key: str, action: str) -> str:
+    """Id of a command that carries an idempotency key."""
+    return _derive("command", key, action)

@@ -1,0 +1,1 @@
+"""How any process of Palette runs: settings, logs, metrics, HTTP edges, Kafka. Never mentions feedback."""
