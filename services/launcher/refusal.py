@@ -1,0 +1,8 @@
+"""The one error of the launcher: why it cannot go on, in words for the person at the terminal.
+
+Knows nothing of what was tried; whoever raises it says what happened and what to do about it.
+"""
+
+
+class CannotStart(Exception):
+    """Carries one plain sentence (what is wrong, what to do); it is printed as it stands, without a traceback."""

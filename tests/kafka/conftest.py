@@ -1,0 +1,31 @@
+"""The embedded Kafka for every test that needs a broker: one for the whole session, empty at its start."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.launcher.kafka import EmbeddedKafka
+from services.launcher.ports import free_port
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def kafka_cache() -> Path:
+    """Where the jars are kept between runs."""
+    return Path(os.environ.get("PALETTE_CACHE_DIR") or CHECKOUT / ".cache")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache: Path) -> Iterator[EmbeddedKafka]:
+    """A running broker; `kafka.bootstrap_servers` is all that most tests need. It is shared: use topics of your own."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka data"), kafka_cache, free_port()) as broker:
+        yield broker
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.kafka)
