@@ -12,7 +12,7 @@ import struct
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,6 +44,7 @@ class EmbeddedKafka:
         self.data_dir = data_dir.absolute()
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
+        self.command: Sequence[str] = ()
         self._cache_dir = cache_dir
         self._heap_mb = heap_mb
         self._guard_fd = guard_fd
@@ -81,8 +82,9 @@ class EmbeddedKafka:
             self._write_configuration()
             if not (self.data_dir / "data" / "meta.properties").exists():
                 self._format_storage(java)
+            self.command = [*java[:1], *_jvm_options(self._heap_mb), *java[1:], "kafka.Kafka", "server.properties"]
             self.process = spawn(
-                [*java[:1], *_jvm_options(self._heap_mb), *java[1:], "kafka.Kafka", "server.properties"],
+                self.command,
                 cwd=self.data_dir,
                 output=self.output,
                 guard_fd=self._guard_fd,

@@ -3,6 +3,8 @@
 Knows nothing of what was tried; whoever raises it says what happened and what to do about it.
 """
 
+from services.contracts.errors import PaletteError
 
-class CannotStart(Exception):
+
+class CannotStart(PaletteError):
     """Carries one plain sentence (what is wrong, what to do); it is printed as it stands, without a traceback."""
