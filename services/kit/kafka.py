@@ -1,4 +1,4 @@
-"""How any process reaches Kafka: connection settings for both client libraries, topics, partitions, a plain producer."""
+"""How any process reaches Kafka: connection settings for both libraries, topics, partitions, a plain producer."""
 
 import ssl
 from collections.abc import Iterable

@@ -81,6 +81,7 @@ def start_logging(service: str, data_dir: Path, level: str = "info") -> Log:
     to_console = logging.StreamHandler(sys.stderr)
     to_console.setFormatter(_Console())
     to_console.setLevel(logging.WARNING)
+    to_console.addFilter(logging.Filter("palette"))  # libraries cry wolf while a broker starts; the file has them
     root = logging.getLogger()
     root.handlers = [to_file, to_console]
     root.setLevel(logging.WARNING)

@@ -1,0 +1,335 @@
+"""The Faust loop around a stateless step: read a batch, call the step, send everything and await it, acknowledge.
+
+The only place that touches Faust, because an exception inside an agent *acknowledges* its events: so the body of the
+loop never raises. What cannot be read is a dead letter made by the step; what is `Unavailable` is tried again in place;
+anything else ends the process before the acknowledgement, and the supervisor starts it again.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from services.contracts.codec import Outbound, RawMessage, dead_letter
+from services.contracts.errors import Unavailable
+from services.kit.clock import utc_now
+from services.kit.http import ThreadedServer
+from services.kit.kafka import create_topics, for_aiokafka, tls_context
+from services.kit.metrics import ConsumerMetrics
+from services.kit.poison import BegunNote, HaltDecision
+from services.kit.process import EXIT_BUG, Process, WorkerLock
+
+Step = Callable[[Sequence[RawMessage], datetime], Sequence[Outbound]]
+"""A batch of raw messages and the time in; everything to be sent out, dead letters included."""
+
+BATCH_SIZE = 256
+_WITHIN_SECONDS = 0.02
+_BATCH_LIMIT_SECONDS = 120.0
+_ALONE_LIMIT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A stateless stream worker. `gate` is awaited before the first batch; `beside` are tasks that live as long."""
+
+    process: Process
+    topics: tuple[str, ...]
+    step: Step
+    metrics: ConsumerMetrics
+    group: str
+    gate: Callable[[], Awaitable[None]] | None = None
+    beside: tuple[Callable[[], Awaitable[None]], ...] = ()
+    batch_size: int = BATCH_SIZE
+
+
+class Halt:
+    """Standing still until somebody says `resume`. Shared by the loop and the ops thread."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._decision = HaltDecision()
+        self._check = worker.process.health.check("not halted")
+        self._check.passed()
+        self._resumed = threading.Event()
+
+    async def after(self, *, good: int, bad: int) -> None:
+        """Counts a batch; when too many were dead letters, waits here until resumed. The loop stays alive meanwhile."""
+        if not self._decision.saw(good=good, bad=bad):
+            return
+        self._resumed.clear()
+        self._check.failed(
+            f"halted after too many dead letters; look at them, then `palette resume {self._worker.group}`"
+        )
+        self._worker.process.log.error("halted", group=self._worker.group, dead_letters_in_batch=bad)
+        for topic in self._worker.topics:
+            self._worker.metrics.halted.labels(topic).set(1)
+        while not self._resumed.is_set():
+            self._worker.process.health.beat()
+            await asyncio.sleep(0.2)
+        self._decision.forget()
+        self._check.passed()
+        for topic in self._worker.topics:
+            self._worker.metrics.halted.labels(topic).set(0)
+
+    def resume(self) -> str:
+        """Goes on, and says what it did."""
+        if self._check.is_ok:
+            return f"{self._worker.group} was not halted"
+        self._resumed.set()
+        self._worker.process.log.warning("resumed", group=self._worker.group)
+        return f"{self._worker.group} goes on"
+
+
+def run_worker(worker: Worker, *, server: Callable[[Halt], ThreadedServer] | None = None) -> None:
+    """Runs until SIGTERM or SIGINT. `server` makes the ops server that can resume it. Blocks."""
+    process = worker.process
+    lock = WorkerLock(process.settings.data_dir, worker.group, process.settings.worker)
+    halt = Halt(worker)
+    ops = server(halt).start() if server is not None else None
+    try:
+        create_topics(process.settings)
+        asyncio.run(_Loop(worker, halt).run())
+    finally:
+        if ops is not None:
+            ops.stop()
+        lock.release()
+
+
+class _Loop:
+    def __init__(self, worker: Worker, halt: Halt) -> None:
+        self._worker = worker
+        self._process = worker.process
+        self._halt = halt
+        self._assigned = worker.process.health.check("partitions assigned")
+        folder = worker.process.settings.data_dir / "worker"
+        self._begun = BegunNote(folder / f"{worker.group}-{worker.process.settings.worker}.begun")
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        producer = AIOKafkaProducer(
+            **for_aiokafka(self._process.settings),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            max_batch_size=256 * 1024,
+            max_request_size=2_000_000,
+        )
+        try:
+            await producer.start()
+        except KafkaError as error:
+            raise Unavailable(f"Kafka does not answer ({type(error).__name__})") from None
+        beside = [asyncio.create_task(self._watched(task)) for task in self._worker.beside]
+        if self._worker.gate is not None and not await self._passes(self._worker.gate):
+            return
+        app = self._app(producer)
+        await app.start()
+        beside.append(asyncio.create_task(self._beat(app)))
+        await self._stopping.wait()
+        # The batch in flight is finished and acknowledged; then the process ends where it stands. Unwinding the
+        # library instead would cancel the agent, which acknowledges what it had taken and not done.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout=15)
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(app.consumer.commit(), timeout=5)
+        self._process.log.info("ended")
+        self._process.end(0)
+
+    async def _passes(self, gate: Callable[[], Awaitable[None]]) -> bool:
+        """Waits for the gate or for the end, whichever comes first."""
+        opened = asyncio.create_task(self._watched(gate))
+        ended = asyncio.create_task(self._stopping.wait())
+        while not opened.done() and not ended.done():
+            self._process.health.beat()
+            await asyncio.wait({opened, ended}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        return not self._stopping.is_set()
+
+    async def _watched(self, task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+        except Exception as error:
+            self._process.crash("a task beside the loop ended by a bug", error)
+
+    async def _beat(self, app: Any) -> None:
+        while True:
+            self._process.health.beat()
+            assigned = app.consumer.assignment()
+            if assigned:
+                self._assigned.passed(f"{len(assigned)} partitions")
+            else:
+                self._assigned.failed("no partitions")
+            if app.should_stop and not self._stopping.is_set():
+                self._process.log.error("the stream library gave up")
+                self._process.end(EXIT_BUG)
+            await asyncio.sleep(0.25)
+
+    def _app(self, producer: AIOKafkaProducer) -> Any:
+        settings = self._process.settings
+        over: dict[str, Any] = {}
+        if settings.kafka_security_protocol.endswith("SSL"):
+            over["ssl_context"] = tls_context(settings)
+        if settings.kafka_sasl_mechanism and settings.kafka_sasl_password is not None:
+            over["broker_credentials"] = faust.SASLCredentials(
+                username=settings.kafka_sasl_username,
+                password=settings.kafka_sasl_password.get_secret_value(),
+                mechanism=settings.kafka_sasl_mechanism,
+                ssl_context=over.get("ssl_context"),
+            )
+        app = faust.App(
+            self._worker.group,
+            broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
+            datadir=settings.data_dir / "worker" / f"faust-{self._worker.group}-{settings.worker}",
+            store="memory://",
+            web_enabled=False,
+            topic_disable_leader=True,
+            stream_wait_empty=False,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=f"{self._worker.group}-{settings.worker}",
+            broker_commit_interval=0.25,
+            broker_commit_every=2 * self._worker.batch_size,
+            broker_session_timeout=6.0,
+            broker_heartbeat_interval=1.5,
+            broker_max_poll_interval=86_400.0,
+            key_serializer="raw",
+            value_serializer="raw",
+            loop=asyncio.get_running_loop(),
+            **over,
+        )
+        topic = app.topic(*self._worker.topics, key_type=bytes, value_type=bytes, internal=False)
+
+        async def consume(stream: Any) -> None:
+            async for events in _batches(stream, self._worker.batch_size):
+                await self._batch([_raw(event.message) for event in events], producer)
+
+        app.agent(topic, concurrency=1, name=f"{self._worker.group}.loop")(consume)
+        return app
+
+    async def _batch(self, messages: list[RawMessage], producer: AIOKafkaProducer) -> None:
+        """One batch, start to acknowledged outputs. Returns only when it is safe to acknowledge the inputs."""
+        if self._stopping.is_set() and self._idle.is_set():
+            await asyncio.Event().wait()  # nothing more is begun; the process is about to end
+        self._idle.clear()
+        try:
+            bad = 0
+            if self._begun.one_by_one(messages):
+                for message in messages:
+                    bad += await self._alone(message, producer)
+            else:
+                self._begun.begin(messages)
+                bad = await self._send(await self._called(messages, limit=_BATCH_LIMIT_SECONDS), producer)
+            self._begun.cleared(messages)
+            self._begun.done()
+            self._count(messages, bad)
+            await self._halt.after(good=max(0, len(messages) - bad), bad=bad)
+        except BaseException as error:
+            # must not unwind into the stream library: it would acknowledge what is not done
+            if self._stopping.is_set() and isinstance(error, asyncio.CancelledError):
+                self._process.end(0)
+            self._process.crash("a batch ended by a bug", error)
+        finally:
+            self._idle.set()
+
+    async def _alone(self, message: RawMessage, producer: AIOKafkaProducer) -> int:
+        if self._begun.culprit(message):
+            self._process.log.error("message ended the worker", topic=message.topic, offset=message.offset)
+            letter = dead_letter(
+                message,
+                service=self._process.name,
+                version=self._process.version,
+                code="crashed",
+                detail="processing this message ended the worker",
+                at=utc_now(),
+            )
+            return await self._send([letter], producer)
+        self._begun.begin([message], alone=True)
+        return await self._send(await self._called([message], limit=_ALONE_LIMIT_SECONDS), producer)
+
+    async def _called(self, messages: Sequence[RawMessage], *, limit: float) -> Sequence[Outbound]:
+        """Calls the step beside the loop, so that heart-beats go on; a step that never comes back ends the process."""
+        watchdog = threading.Timer(limit, os._exit, args=(EXIT_BUG,))
+        watchdog.daemon = True
+        watchdog.start()
+        delay = 0.25
+        try:
+            while True:
+                started = time.perf_counter()
+                try:
+                    outputs = await asyncio.to_thread(self._worker.step, messages, utc_now())
+                except Unavailable as error:
+                    self._process.log.warning("a dependency is away, trying again", detail=str(error), seconds=delay)
+                    await asyncio.sleep(delay)
+                    delay = min(5.0, delay * 2)
+                    continue
+                self._worker.metrics.duration.labels(messages[0].topic).observe(time.perf_counter() - started)
+                return outputs
+        finally:
+            watchdog.cancel()
+
+    async def _send(self, outputs: Sequence[Outbound], producer: AIOKafkaProducer) -> int:
+        """Sends all and awaits all. Answers how many were dead letters. Kafka away: waits, and tries again."""
+        waiting = list(outputs)
+        while waiting:
+            futures = [
+                await producer.send(o.topic, o.value, key=o.key, partition=o.partition, headers=list(o.headers))
+                for o in waiting
+            ]
+            results = await asyncio.gather(*futures, return_exceptions=True)
+            failed = [(o, r) for o, r in zip(waiting, results, strict=True) if isinstance(r, BaseException)]
+            for _, error in failed:
+                if not (isinstance(error, KafkaError) and error.retriable):
+                    raise error
+            waiting = [o for o, _ in failed]
+            if waiting:
+                self._process.log.warning("outputs not acknowledged, trying again", messages=len(waiting))
+                await asyncio.sleep(0.5)
+        letters = 0
+        for output in outputs:
+            if output.topic.endswith("-dlq"):
+                letters += 1
+                facts = dict(output.headers)
+                source, code = facts["dl_topic"].decode(), facts["dl_code"].decode()
+                self._worker.metrics.dead_letters.labels(source, code).inc()
+                self._process.log.warning("dead letter", id=facts["dl_id"].decode(), code=code)
+        return letters
+
+    def _count(self, messages: Sequence[RawMessage], bad: int) -> None:
+        processed = self._worker.metrics.processed
+        for topic in self._worker.topics:
+            count = sum(m.topic == topic for m in messages)
+            processed.labels(topic, "ok").inc(max(0, count - bad) if topic == messages[0].topic else count)
+        if bad:
+            processed.labels(messages[0].topic, "dead_letter").inc(bad)
+
+
+async def _batches(stream: Any, size: int) -> AsyncIterator[Sequence[Any]]:
+    async for events in stream.take_events(size, within=_WITHIN_SECONDS):
+        yield events
+
+
+def _raw(message: Any) -> RawMessage:
+    headers = message.headers or ()
+    return RawMessage(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple(headers.items()) if isinstance(headers, dict) else tuple(headers),
+        int((message.timestamp or 0) * 1000)
+        if message.timestamp and message.timestamp < 1e11
+        else int(message.timestamp or 0),
+    )
