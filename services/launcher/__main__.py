@@ -1,5 +1,5 @@
 import sys
 
-from services.launcher.app import main
+from services.launcher.app import fetch_kafka, main
 
-sys.exit(main())
+sys.exit(fetch_kafka() if sys.argv[1:] == ["fetch"] else main())
