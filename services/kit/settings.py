@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     router_metrics_port: int = Field(default=9102, ge=1, le=65535, description="Health and metrics of router.")
     notify_metrics_port: int = Field(default=9103, ge=1, le=65535, description="Health and metrics of notify.")
     sample: bool = Field(default=True, description="Play the bundled sample when the data folder is empty.")
+    api_url: str = Field(default="", description="Where other services reach the API; empty means the page's address.")
+    api_key_file: Path | None = Field(default=None, description="The key that notify shows to the API, where it asks.")
     api_keys_file: Path | None = Field(default=None, description="Hashed API keys, one per line.")
     hosts: str = Field(default="", description="Further host names, comma-separated, that requests may name.")
     worker: str = Field(default="0", description="Name of this worker among those of its service; unique, stable.")

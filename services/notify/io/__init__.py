@@ -1,0 +1,1 @@
+"""The outbox, the adapters and the Kafka side of notify."""
