@@ -1,0 +1,35 @@
+"""A running product for tests that may share one, and a way to make more."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.product import Product
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.system)
+            item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(scope="module")
+def make_product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Product]]:
+    """Makes products (not started); all of them are ended afterwards."""
+    made: list[Product] = []
+
+    def make(*, sample: bool = False, data_dir: Path | None = None, **environment: str) -> Product:
+        made.append(Product(data_dir or tmp_path_factory.mktemp("palette data"), sample=sample, **environment))
+        return made[-1]
+
+    yield make
+    for product in made:
+        product.end()
+
+
+@pytest.fixture(scope="module")
+def product(make_product: Callable[..., Product]) -> Product:
+    """One running product without the sample, shared by the tests of a module."""
+    return make_product().start()
