@@ -49,14 +49,14 @@ def test_five_like_it_open_one_action_that_a_person_takes_to_its_end(product: Pr
 
     def the_action() -> dict | None:
         for action in product.get("/v1/actions", limit=200)["items"]:
-            if action["plan"].get("attributes", {}).get("region") == "isles":
+            if action["attributes"].get("region") == "isles":
                 return action
         return None
 
     action = until(the_action, what="an action for the isles")
     until(lambda: the_action()["signals"] == 6, what="all six to have joined")
     assert action["state"] == "open"
-    assert action["plan"]["team"] == "delivery"
+    assert action["team"] == "delivery"
     assert action["reason"]
     url = f"{product.page}/v1/actions/{action['id']}/commands"
 

@@ -43,14 +43,13 @@ def test_every_real_text_comes_out_tagged_or_unsure_and_none_twice(
         assert answer.status_code == 202
         assert {r["status"] for r in answer.json()["results"]} == {"accepted"}
 
-    def found() -> dict[str, dict]:
+    def all_done() -> dict[str, dict] | None:
         items = [i for i in product.feedback() if i["source"] == "real"]
         assert len(items) == len({i["id"] for i in items}), "an event is stored twice"
-        return {i["source_id"]: i for i in items if i["status"] in {"tagged", "unsure"}}
+        found = {i["source_id"]: i for i in items if i["status"] in {"tagged", "unsure"}}
+        return found if len(found) == len(events) else None
 
-    done = until(
-        lambda: (f := found()) if len(found()) == len(events) else None, seconds=120, every=1, what="all tagged"
-    )
+    done = until(all_done, seconds=120, every=1, what="every text to be tagged")
     assert set(done) == {e["id"] for e in events}
     assert all(i["stage"] and i["areas"] and i["versions"] for i in done.values())
     with capsys.disabled():

@@ -14,7 +14,7 @@ def sampled(make_product: Callable[..., Product]) -> Iterator[Product]:
 
 def action(product: Product, **meant: str) -> dict:
     def matches(found: dict) -> bool:
-        known = dict(found["plan"].get("attributes") or {}) | {"theme": found["plan"].get("theme")}
+        known = found["attributes"] | {"theme": found["theme"]}
         return all(known.get(k) == v for k, v in meant.items())
 
     found = [a for a in product.get("/v1/actions", limit=200)["items"] if matches(a)]

@@ -187,6 +187,5 @@ def _find(client: httpx2.Client, base: str, meant: dict[str, str]) -> str | None
 
 
 def _matches(action: dict[str, Any], meant: dict[str, str]) -> bool:
-    plan = action.get("plan", action)
-    known = dict(plan.get("attributes") or {}) | {k: plan.get(k) for k in ("theme", "stage", "area")}
+    known = action["attributes"] | {k: action[k] for k in ("theme", "stage", "area")}
     return all(known.get(name) == value for name, value in meant.items())
