@@ -213,7 +213,8 @@ class FeedbackCorrected(Event, frozen=True, kw_only=True):
 
 class Plan(Event, frozen=True, kw_only=True):
     """What policy says about a group: who owns it, when an action opens, by when what is expected. Travels with each
-    join, so that the fold needs no policy and an episode keeps the version that it opened with."""
+    join, so that the fold needs no policy and an episode keeps the version that it opened with. `people`: the threshold
+    counts distinct people, not signals. `expectation_share` is what of the weekly peak may be left."""
 
     rule: str
     policy: str
@@ -221,7 +222,9 @@ class Plan(Event, frozen=True, kw_only=True):
     part: Part
     team: str
     threshold: int
+    people: bool = False
     window_hours: float
+    at_once_from_severity: int | None = 3
     acknowledge_hours: float
     resolve_hours: float
     ease: int = 2
@@ -230,6 +233,7 @@ class Plan(Event, frozen=True, kw_only=True):
     area: str | None = None
     attributes: dict[str, str] = {}
     targets: tuple[str, ...] = ()
+    escalates_to: tuple[str, ...] = ()
     opens: bool = True
     expectation_days: int = 14
     expectation_share: float = 0.5
@@ -249,6 +253,7 @@ class Join(Event, frozen=True, kw_only=True, tag="join", tag_field="kind"):
     plan: Plan
     sentiment: Sentiment = "negative"
     customer: Pseudonym | None = None
+    received_at: datetime | None = None
     mode: Mode = "live"
 
 
@@ -280,16 +285,19 @@ class ActionCommand(Event, frozen=True, kw_only=True):
 
 
 class Command(Event, frozen=True, kw_only=True, tag="command", tag_field="kind"):
-    """A command in its group's one order."""
+    """A command in its group's one order. Where `to` names a team, `team` and its targets are filled from policy."""
 
     id: str
     group: str
     at: datetime
     command: ActionCommand
+    team: str | None = None
+    targets: tuple[str, ...] = ()
+    escalates_to: tuple[str, ...] = ()
 
 
 class Tick(Event, frozen=True, kw_only=True, tag="tick", tag_field="kind"):
-    """A promise of an action came due."""
+    """A promise of an action came due; `at` is the due time itself, so a promise moved since does not count."""
 
     id: str
     group: str
@@ -306,12 +314,16 @@ RoutingSignal = Join | Retract | Command | Tick
 
 class Expectation(Event, frozen=True, kw_only=True):
     """What a resolution promises: weekly signals of the group fall from `baseline` to `target` within `days`.
-    `verdict` is what the numbers said afterwards. `baseline` is filled by the fold from the signals that it counted."""
+    `verdict` is what the numbers said afterwards. `baseline` is filled by the fold from the signals that it counted
+    before the episode, over `baseline_weeks` (0: too little history, and `baseline` says nothing); `peak` is the worst
+    week of the episode, and the target a share of it, never below the baseline."""
 
     since: datetime
     days: int
     baseline_per_week: float
     target_per_week: float
+    baseline_weeks: float = 0.0
+    peak_per_week: float = 0.0
     verdict: VerdictName | None = None
     verdict_reason: str | None = None
     verdict_at: datetime | None = None
@@ -361,7 +373,8 @@ class Action(Event, frozen=True, kw_only=True):
 
 
 class ActionChanged(Event, frozen=True, kw_only=True):
-    """One change of one action, or one refused command with its reason. `event` names a member that joined or left."""
+    """One change of one action, or one refused command with its reason. `event` names a member that joined or left,
+    `members` those that had been waiting and came in together with it when the action opened or was reopened."""
 
     id: str
     group: str
@@ -373,6 +386,7 @@ class ActionChanged(Event, frozen=True, kw_only=True):
     revision: int | None = None
     state: State | None = None
     event: str | None = None
+    members: tuple[str, ...] = ()
     command: str | None = None
     comment: str | None = None
     to: str | None = None

@@ -124,15 +124,23 @@ def _explain(marked: Marked, schema: str, error: Any) -> FileProblem:
         given = str(error.instance)
         hint = did_you_mean(given, [str(option) for option in error.kind.options])
         return marked.problem(pointer, f"`{given}` is not allowed for {_shown(pointer)}.", suggestion=hint)
+    said = _part(schema, error.schema_path).get("description")
+    if said is not None and kind == "pattern":
+        return marked.problem(pointer, f"`{error.instance}` does not fit {_shown(pointer)}.", suggestion=said)
     return marked.problem(pointer, f"{_shown(pointer)}: {error.message}.")
 
 
 def _properties(schema: str, path: Sequence[str | int]) -> list[str]:
     """The keys that the part of the schema allows which closed its object at `path`."""
+    return list(_part(schema, path).get("properties", ()))
+
+
+def _part(schema: str, path: Sequence[str | int]) -> dict[str, Any]:
+    """The part of the schema whose last keyword refused something."""
     part = _schema(schema)
     for step in path[:-1]:
         part = part[step]
-    return list(part.get("properties", ()))
+    return dict(part)
 
 
 def _shown(pointer: Pointer) -> str:
