@@ -353,8 +353,13 @@ def why_failed(said):
             f"A downloaded package is not the one that {os.path.join(ROOT, 'requirements')} pins: a proxy or mirror "
             "changed it; try another network or package index."
         )
-    if "No matching distribution found" in said and "onnection" not in said:
+    if "No matching distribution found" in said and "Retrying" not in said:
         return f"A package has no version for this machine ({os.uname().machine}); {PIP_LOG} says which one."
+    if "SSLError" in said or "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            "The package index shows a certificate that is not trusted: behind a proxy that opens TLS, "
+            "set PIP_CERT and REQUESTS_CA_BUNDLE to its certificate file and run this again."
+        )
     if any(word in said for word in ("onnection", "ProxyError", "resolve", "timed out", "Network is unreachable")):
         return (
             "The Python packages could not be downloaded: connect to the network (HTTPS_PROXY and PIP_INDEX_URL are "

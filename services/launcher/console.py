@@ -55,12 +55,12 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line of the launcher's own, as it stands."""
-        self._terminal.print(text, markup=False)
+        self._print(text)
 
     def note(self, service: str, text: str) -> None:
         """A line about a service."""
         at = datetime.now().astimezone().strftime("%H:%M:%S")
-        self._terminal.print(f"{at} {service:<{COLUMN}} {text}", markup=False)
+        self._print(f"{at} {service:<{COLUMN}} {text}")
 
     def follow(self, service: str, path: Path) -> None:
         """From now on show what the file gains; what it held before is dropped."""
@@ -73,6 +73,11 @@ class Console:
             for line in tail.lines():
                 if line.strip():
                     self.note(service, line)
+
+    def _print(self, text: str) -> None:
+        # Nobody reads any more (a closed terminal, a pipe into `head`): Palette goes on without a word.
+        with contextlib.suppress(OSError, SystemExit):
+            self._terminal.print(text, markup=False)
 
     @contextlib.contextmanager
     def progress(self, label: str, unit: str) -> Iterator[Callable[[int, int], None]]:

@@ -30,6 +30,7 @@ class Guard:
             raise RuntimeError("a pipe was asked for")
         self._pipe = self._process.stdin
         self.fd = self._pipe.fileno()
+        self.pid = self._process.pid
 
     def forget(self, pid: int) -> None:
         """The child is buried: its number may be given to a stranger from now on."""

@@ -5,6 +5,7 @@ A jar lies in the cache under its final name only after its digest was right, an
 so a complete cache needs no network and a damaged one mends itself.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -102,27 +103,34 @@ def _fetch(missing: list[Jar], folder: Path, download: Download, progress: Progr
 def _fetch_one(jar: Jar, scratch: Path, folder: Path, download: Download) -> None:
     try:
         fetched = download(jar, scratch)
-    except OSError as error:  # requests' own errors are OSErrors too
-        if error.errno is not None and error.filename is not None:
+        if not _is_intact(fetched, jar.sha256):
             raise CannotStart(
-                f"{jar.file_name} could not be written to {folder} ({error.strerror}): "
-                "make room or set PALETTE_CACHE_DIR to a folder with 100 MB free."
-            ) from error
-        raise CannotStart(_NO_NETWORK.format(jar=jar.file_name, error=type(error).__name__)) from error
+                f"{jar.file_name} was downloaded but its SHA-256 is not the one in {LOCK_FILE.name}: "
+                "a proxy or mirror changed it; fetch it from Maven Central and try again."
+            )
+        os.replace(fetched, folder / jar.file_name)
+    except CannotStart:
+        raise
     except Exception as error:
-        raise CannotStart(_NO_NETWORK.format(jar=jar.file_name, error=type(error).__name__)) from error
-    if not _is_intact(fetched, jar.sha256):
-        raise CannotStart(
-            f"{jar.file_name} was downloaded but its SHA-256 is not the one in {LOCK_FILE.name}: "
-            "a proxy or mirror changed it; fetch it from Maven Central and try again."
+        raise CannotStart(_why_not(jar, folder, error)) from error
+
+
+def _why_not(jar: Jar, folder: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
+        return (
+            f"{jar.file_name} could not be written to {folder} ({error.strerror}): "
+            "make room or set PALETTE_CACHE_DIR to a folder with 100 MB free."
         )
-    os.replace(fetched, folder / jar.file_name)
-
-
-_NO_NETWORK = (
-    "{jar} of Apache Kafka could not be downloaded from Maven Central ({error}) and is not in the cache yet: "
-    "connect to the network (HTTPS_PROXY is honoured), or copy the .cache folder of a machine that has it."
-)
+    what = f"{jar.file_name} of Apache Kafka is not in the cache and could not be downloaded from Maven Central"
+    if type(error).__name__ == "SSLError":
+        return (
+            f"{what}, because the certificate shown is not trusted: behind a proxy that opens TLS, "
+            "set REQUESTS_CA_BUNDLE to its certificate file."
+        )
+    return (
+        f"{what} ({type(error).__name__}): connect to the network (HTTPS_PROXY is honoured), "
+        "or copy the .cache folder of a machine that has it."
+    )
 
 
 def _download_with_jgo(jar: Jar, scratch: Path) -> Path:

@@ -3,8 +3,6 @@
 Knows the order of things; what each of them is was chosen in `app`.
 """
 
-import importlib
-import importlib.util
 import threading
 import time
 from collections.abc import Callable
@@ -108,30 +106,29 @@ class Launch:
 
     def _play_sample(self) -> None:
         """Play the bundled sample into an empty folder; what was cut short is made up for by the next start."""
-        spec = importlib.util.find_spec("services.launcher.sample")
-        if not self.folder.sample_pending or spec is None or spec.origin is None:
+        if not self.folder.sample_pending:
             return
-        play = importlib.import_module("services.launcher.sample").play
-        failures: list[Exception] = []
+        # Once in the life of a data folder: the other starts do not pay for it.
+        from services.launcher.sample.player import play
+
+        failures: list[str] = []
 
         def work() -> None:
             try:
                 with self.console.progress("Playing the sample", "events") as progress:
-                    play(self.settings, progress)
+                    failures.extend(play(self.settings, progress))
                 self.folder.sample_played()
             except Exception as error:
                 self.log.bug("sample", error)
-                failures.append(error)
+                failures.append(f"could not be played ({type(error).__name__}); the next start tries again")
 
         # Beside the supervisor, which goes on watching; a daemon, so that Ctrl-C need not wait for it.
         player = threading.Thread(target=work, name="sample", daemon=True)
         player.start()
         while player.is_alive() and not self.wakeup.asked_to_end:
             self.supervisor.tick()
-        if failures:
-            self.console.note(
-                "sample", f"could not be played ({type(failures[0]).__name__}); the next start tries again"
-            )
+        for failure in failures:
+            self.console.note("sample", failure)
 
     def _greet(self) -> None:
         seconds = time.monotonic() - self.began

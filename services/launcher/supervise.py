@@ -231,4 +231,6 @@ def child_environment(environment: Mapping[str, str], *, bootstrap_servers: str)
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in inherited.get(name, "").split(",") if host]
         inherited[name] = ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost", "::1"]))
-    return inherited | {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "PYTHONUNBUFFERED": "1"}
+    # One thread each for linear algebra: workers are scaled by processes, and a few cores are shared by all of them.
+    defaults = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return defaults | inherited | {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "PYTHONUNBUFFERED": "1"}

@@ -6,6 +6,7 @@ be killed with its parent, then it looks whether the parent is still there: whic
 the three sees it. GUARD_FD is -1 where there is no guard.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -16,12 +17,16 @@ PR_SET_PDEATHSIG = 1
 
 def main(parent: int, guard_fd: int, command: list[str]) -> None:
     if guard_fd >= 0:
-        os.write(guard_fd, b"+%d\n" % os.getpid())
+        # A guard that was itself killed guards nothing; the child runs all the same.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(guard_fd, b"+%d\n" % os.getpid())
         os.close(guard_fd)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
+    for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):  # which an exec would pass on
+        signal.signal(ignored_by_python, signal.SIG_DFL)
     os.execvp(command[0], command)  # noqa: S606 - to become the command, not to run a shell, is the point
 
 
