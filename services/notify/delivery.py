@@ -8,7 +8,6 @@ import msgspec
 from services.contracts.events import Notification, State
 from services.notify import backoff
 
-
 Outcome = Literal["delivered", "gave_up", "covered"]
 
 

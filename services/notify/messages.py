@@ -40,7 +40,7 @@ def compose(told: Notification, *, names: Names, page_url: str, verbatims: Seque
     """The message of a notification. `verbatims` are masked texts of customers, worst first; at most three are used."""
     action = told.action
     link = f"{page_url.rstrip('/')}/actions/{action.id}"
-    quotes = [_cut(text, _LONGEST_VERBATIM) for text in verbatims[:MOST_VERBATIMS] if text.strip()]
+    quotes = [_cut(text, _LONGEST_VERBATIM) for text in verbatims if text.strip()][:MOST_VERBATIMS]
     title = f"{_OPENINGS[told.why]}{_capital(what(action.plan, names))}{where(action.plan)}: {how_many(action)}"
     sentences = [
         f"{title} since {day(action.first_occurred_at)}.",
