@@ -5,6 +5,7 @@ every hop; a test reads our messages with the CloudEvents SDK and compares.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -48,6 +49,8 @@ class Outbound(msgspec.Struct, frozen=True):
 
 
 _T = TypeVar("_T")
+# msgspec names types and the path; only here it also repeats what it was given, which may be anything
+_ECHO = re.compile(r"^(Invalid (?:enum )?value) .*(?= - at `)|^(Invalid (?:enum )?value) .*", re.DOTALL)
 _encoder = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -141,8 +144,7 @@ def decode(message: RawMessage, kind: Any) -> Any:
     try:
         return decoder.decode(message.value)
     except msgspec.ValidationError as error:
-        # msgspec names types and the path, never the value
-        raise BadMessage("schema", str(error)) from None
+        raise BadMessage("schema", _ECHO.sub(r"\1\2", str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadMessage("not_json", "the value is not valid JSON in UTF-8") from None
     except RecursionError:

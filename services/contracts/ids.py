@@ -1,6 +1,6 @@
 """Ids derived from their causes (UUIDv5), so that doing a thing again gives the same id and replay is harmless."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("7f0c6f1e-5d0e-5b1a-9a53-6d2f1b0c9e11")
@@ -16,6 +16,11 @@ def _derive(kind: str, *parts: str) -> str:
 def event_id(source: str, source_id: str) -> str:
     """Id of a feedback event: the same (source, id) is the same event for ever."""
     return _derive("event", source, source_id)
+
+
+def rejection_id(digest: str) -> str:
+    """Id of a refused input that has no name of its own: the digest of its bytes."""
+    return _derive("rejection", digest)
 
 
 def signal_id(event: str, revision: int, kind: str, group: str) -> str:
@@ -35,7 +40,7 @@ def change_id(action: str, cause: str) -> str:
 
 def tick_id(action: str, timer: str, due: datetime) -> str:
     """Id of a clock tick: a tick that is written twice is one tick."""
-    return _derive("tick", action, timer, due.isoformat())
+    return _derive("tick", action, timer, due.astimezone(UTC).isoformat())
 
 
 def notification_id(action: str, revision: int, target: str) -> str:
