@@ -44,8 +44,8 @@ def main(arguments):
     if not arguments or arguments[0] not in COMMANDS:
         sys.stderr.write(USAGE)
         return 2
-    os.chdir(ROOT)
     try:
+        os.chdir(ROOT)
         return COMMANDS[arguments[0]](arguments[1:])
     except CannotGoOn as refusal:
         sys.stderr.write(f"{refusal}\n")
@@ -282,10 +282,9 @@ def install_packages(requirements):
     began = time.time()
     pip = [VENV_PYTHON, "-m", "pip", "install", "--require-hashes", "-r", file]
     pip += ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "3"]
-    running = subprocess.Popen(pip, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with open(PIP_LOG, "wb") as log:
+    with open(PIP_LOG, "wb") as log, subprocess.Popen(pip, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
         said = follow_pip(running.stdout, log, Progress("Fetching packages", total))
-    if running.wait() != 0:
+    if running.returncode != 0:
         raise CannotGoOn(why_failed(said) or f"pip could not install {file}; {PIP_LOG} says why.")
     remember(requirements)
     say(f"Packages are in place ({time.time() - began:.0f} s).")
