@@ -174,7 +174,7 @@ def _check_ask(marked: Marked, place: tuple[str | int, ...], ask: str) -> Iterab
             yield marked.problem(
                 place, f"`{{{name}}}` cannot be filled in.", suggestion=did_you_mean(name, _PLACEHOLDERS)
             )
-    if re.sub(r"\{[^{}]*\}", "", ask).strip("{}") != re.sub(r"\{[^{}]*\}", "", ask):
+    if set("{}") & set(re.sub(r"\{[^{}]*\}", "", ask)):
         yield marked.problem(
             place, "A brace stands alone.", suggestion="Write {what}, {where}, {stage}, {area} or {team}."
         )

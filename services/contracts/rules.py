@@ -210,11 +210,11 @@ def _grouping(event: FeedbackClassified, rule: Rule, policy: Policy, theme: str 
             if value:
                 attributes[key] = value
                 parts.append(f"{quote(key, safe='')}:{quote(value.casefold(), safe='')}")
-    team = policy.teams[policy.owner_of(theme=theme, area=area) if rule.team == OWNER else rule.team]
     if theme is not None:
-        # a theme's own place keeps the plan the same whatever else the event told of
+        # a theme has its own place: owner and plan are the same whatever else the event told of
         home = policy.taxonomy.themes[theme]
         stage, area = home.stage, home.area
+    team = policy.teams[policy.owner_of(theme=theme, area=area) if rule.team == OWNER else rule.team]
     plan = Plan(
         rule=rule.name,
         policy=policy.version,

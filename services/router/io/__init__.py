@@ -1,0 +1,1 @@
+"""What of the router touches Kafka or disk."""
