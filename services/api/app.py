@@ -1,0 +1,151 @@
+"""Wiring: settings -> store, threads and one web application."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from services.api.io.consumer import Consumer
+from services.api.io.desk import Desk
+from services.api.io.news import News
+from services.api.io.policy import POLICY, PolicyWatcher
+from services.api.io.publisher import Publisher
+from services.api.io.routes import action_routes, feedback_routes
+from services.api.io.store import Store, open_store
+from services.api.io.watch import Watch
+from services.api.metrics import WatchMetrics
+from services.api.project import TOPICS
+from services.api.queries import BadQuery
+from services.contracts.errors import Unavailable
+from services.kit.clock import Clock, utc_now
+from services.kit.http import Guard, HttpMetrics, ops_routes, problem, serve
+from services.kit.metrics import ConsumerMetrics, PolicyMetrics
+from services.kit.process import Process
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that runs, so that tests may hold single parts."""
+
+    process: Process
+    store: Store
+    news: News
+    publisher: Publisher
+    consumer: Consumer
+    watcher: PolicyWatcher
+    watch: Watch
+    desk: Desk
+    app: ASGIApp
+
+    def start(self) -> None:
+        self.consumer.start()
+        self.watcher.start()
+        self.watch.start()
+
+    def stop(self) -> None:
+        self.consumer.stop()
+        self.watch.stop()
+        self.watcher.stop()
+        self.publisher.close()
+        self.store.close()
+
+
+def build(process: Process, *, clock: Clock = utc_now) -> Parts:
+    """All parts, none of them started. Raises Misconfigured, Unavailable."""
+    settings = process.settings
+    check = process.health.check("store open")
+    store = open_store(
+        data_dir=settings.data_dir,
+        database_url=settings.database_url.get_secret_value() if settings.database_url else None,
+    )
+    check.passed()
+    news = News()
+    publisher = Publisher(settings)
+    consumer = Consumer(process, store, ConsumerMetrics(process.registry, TOPICS), news, clock=clock)
+    watcher = PolicyWatcher(process, store, publisher, PolicyMetrics(process.registry, [POLICY]), clock=clock)
+    watch = Watch(process, store, WatchMetrics(process.registry), clock=clock)
+    desk = Desk(store, publisher, news, clock=clock)
+    app = _application(process, store, desk, watcher, consumer)
+    return Parts(process, store, news, publisher, consumer, watcher, watch, desk, app)
+
+
+def _application(process: Process, store: Store, desk: Desk, watcher: PolicyWatcher, consumer: Consumer) -> ASGIApp:
+    app = FastAPI(
+        title="Palette",
+        version=process.version,
+        description="What customers say, tagged, and the work that comes of it.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+
+    def base(request: Request) -> str:
+        return settings_url or str(request.base_url).rstrip("/")
+
+    settings_url = process.settings.public_url.rstrip("/")
+    app.include_router(feedback_routes(store, desk, watcher, base))
+    app.include_router(action_routes(store, desk, watcher, base))
+    app.router.routes.extend(ops_routes(process.health, process.registry, controls={"resume": consumer.resume}))
+    _errors(app, process)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=_secured)
+    guarded = Guard(app, settings=process.settings)
+    return HttpMetrics(process.registry).middleware(guarded, routes=app.routes)
+
+
+async def _secured(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await call(request)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _errors(app: FastAPI, process: Process) -> None:
+    async def bad_query(_: Request, error: Any) -> Response:
+        not_json = any(p.code == "not_json" for p in error.problems)
+        return problem(400 if not_json else 422, "This cannot be asked", errors=error.problems)
+
+    async def invalid(_: Request, error: Any) -> Response:
+        # FastAPI's own answer repeats the input, which may be a customer's words
+        return problem(422, "This cannot be asked", code="invalid", detail=f"{len(error.errors())} problems")
+
+    async def away(_: Request, error: Any) -> Response:
+        return problem(503, "Try again", code="away", detail=str(error), retry_after=error.retry_after)
+
+    async def http_error(_: Request, error: Any) -> Response:
+        return problem(error.status_code, str(error.detail), headers=error.headers)
+
+    async def bug(_: Request, error: Exception) -> Response:
+        process.log.bug("request failed", error)
+        return problem(500, "A mistake of ours", code="unexpected", detail="It is in the log.")
+
+    app.add_exception_handler(BadQuery, bad_query)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Unavailable, away)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, bug)
+
+
+def main(process: Process) -> None:
+    """Runs until SIGTERM."""
+    parts = build(process)
+    parts.start()
+    try:
+        serve(parts.app, host=process.settings.bind, port=process.settings.api_port)
+    finally:
+        parts.stop()

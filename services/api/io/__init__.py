@@ -1,0 +1,1 @@
+"""The edges of the API: the database, Kafka, HTTP and HTML."""

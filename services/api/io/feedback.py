@@ -1,0 +1,168 @@
+"""Reading feedback: lists in keyset pages, one event whole, a customer's timeline, the members of an action."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, column, func, literal_column, select, table, text, tuple_
+
+from services.api.io import tables as db
+from services.api.io.store import Store, micros
+from services.api.queries import Cursor, FeedbackFilter, search_words
+from services.api.shapes import Voice
+from services.contracts.events import FeedbackClassified, FeedbackReceived, Pseudonym
+
+_MOST_HITS = 5_000
+"""A search looks at the newest hits, so that a word that is everywhere costs no more than a rare one (SQLite)."""
+
+_facts = msgspec.json.Decoder(FeedbackReceived)
+_classified = msgspec.json.Decoder(FeedbackClassified)
+
+_COLUMNS = (
+    db.feedback.c.id,
+    db.feedback.c.text,
+    db.feedback.c.facts,
+    db.feedback.c.received_at,
+    db.feedback.c.occurred_at,
+    db.tags.c.body,
+)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Rows and where the next page begins; None at the end."""
+
+    items: list[Voice]
+    next: Cursor | None
+
+
+def list_feedback(
+    connection: Connection, store: Store, asked: FeedbackFilter, *, limit: int, after: Cursor | None
+) -> Page:
+    """Newest first by the time of receipt, then id."""
+    by_tag = asked.by_tag()
+    source = (
+        db.tags.join(db.feedback, db.feedback.c.id == db.tags.c.id)
+        if by_tag
+        else db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id)
+    )
+    driver = db.tags if by_tag else db.feedback
+    if asked.status == "received":
+        source = source.join(db.untagged, db.untagged.c.id == driver.c.id)
+    query = select(*_COLUMNS).select_from(source)
+    query = _filtered(query, store, asked, driver=driver)
+    if after is not None:
+        query = query.where(tuple_(driver.c.received_at, driver.c.id) < (after.value, after.id))
+    query = query.order_by(driver.c.received_at.desc(), driver.c.id.desc()).limit(limit + 1)
+    rows = connection.execute(query).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return Page(_voices(rows), Cursor(rows[-1].received_at, rows[-1].id) if more else None)
+
+
+def _filtered(query: Any, store: Store, asked: FeedbackFilter, *, driver: Any) -> Any:
+    for name in ("source", "channel"):
+        if (value := getattr(asked, name)) is not None:
+            query = query.where(driver.c[name] == value)
+    for name in ("stage", "sentiment", "intent", "severity", "region", "site", "product"):
+        if (value := getattr(asked, name)) is not None:
+            query = query.where(db.tags.c[name] == value)
+    if asked.status in {"tagged", "unsure"}:
+        query = query.where(db.tags.c.status == asked.status)
+    if asked.area is not None:
+        query = query.where(db.tags.c.areas.contains(f" {asked.area} ", autoescape=True))
+    if asked.theme is not None:
+        query = query.where(db.tags.c.themes.contains(f" {asked.theme} ", autoescape=True))
+    if asked.since is not None:
+        query = query.where(driver.c.occurred_at >= micros(asked.since))
+    if asked.until is not None:
+        query = query.where(driver.c.occurred_at < micros(asked.until))
+    if asked.q is not None:
+        query = query.where(matching(store, asked.q))
+    return query
+
+
+def matching(store: Store, words: str) -> Any:
+    """A condition on `feedback`: its text holds all of the words."""
+    found = search_words(words)
+    if not found:
+        return text("1 = 0")
+    if store.sqlite:
+        search = table("feedback_search", column("rowid"))
+        quoted = " ".join(f'"{word}"' for word in found)
+        hits = select(search.c.rowid).where(text("feedback_search MATCH :words").bindparams(words=quoted))
+        return db.feedback.c.seq.in_(hits.order_by(search.c.rowid.desc()).limit(_MOST_HITS))
+    return literal_column("feedback.search").op("@@")(func.plainto_tsquery("simple", " ".join(found)))
+
+
+def get_voice(connection: Connection, name: str) -> Voice | None:
+    """One event by its id."""
+    found = voices_by_id(connection, [name])
+    return found.get(name)
+
+
+def voices_by_id(connection: Connection, names: Sequence[str]) -> Mapping[str, Voice]:
+    """Events by their ids; ids that are not stored are left out."""
+    query = select(*_COLUMNS).select_from(db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id))
+    rows = connection.execute(query.where(db.feedback.c.id.in_(list(names)))).all()
+    return {voice.event.id: voice for voice in _voices(rows)}
+
+
+def find_event(connection: Connection, source: str, source_id: str) -> str | None:
+    """The id of what a sender calls (source, id)."""
+    query = select(db.feedback.c.id).where(db.feedback.c.source == source, db.feedback.c.source_id == source_id)
+    return connection.execute(query).scalar()
+
+
+def timeline(connection: Connection, customer: Pseudonym, *, limit: int, after: Cursor | None) -> Page:
+    """What one customer said, newest first by when it occurred. Employees have no timeline."""
+    query = (
+        select(*_COLUMNS)
+        .select_from(db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id))
+        .where(db.feedback.c.customer == customer, db.feedback.c.channel != "employee")
+    )
+    if after is not None:
+        query = query.where(tuple_(db.feedback.c.occurred_at, db.feedback.c.id) < (after.value, after.id))
+    query = query.order_by(db.feedback.c.occurred_at.desc(), db.feedback.c.id.desc()).limit(limit + 1)
+    rows = connection.execute(query).all()
+    page = rows[:limit]
+    return Page(_voices(page), Cursor(page[-1].occurred_at, page[-1].id) if len(rows) > limit else None)
+
+
+def members(connection: Connection, action: str, *, limit: int, after: Cursor | None) -> Page:
+    """The events that count in an action, newest first by when they occurred."""
+    query = (
+        select(*_COLUMNS)
+        .select_from(
+            db.members.join(db.feedback, db.feedback.c.id == db.members.c.event).outerjoin(
+                db.tags, db.tags.c.id == db.feedback.c.id
+            )
+        )
+        .where(and_(db.members.c.action == action, db.members.c.present == 1))
+    )
+    if after is not None:
+        query = query.where(tuple_(db.feedback.c.occurred_at, db.feedback.c.id) < (after.value, after.id))
+    query = query.order_by(db.feedback.c.occurred_at.desc(), db.feedback.c.id.desc()).limit(limit + 1)
+    rows = connection.execute(query).all()
+    page = rows[:limit]
+    return Page(_voices(page), Cursor(page[-1].occurred_at, page[-1].id) if len(rows) > limit else None)
+
+
+def was_corrected(connection: Connection, event: str, revision: int) -> bool:
+    """Whether somebody has corrected this tag revision."""
+    query = select(db.corrections.c.id).where(db.corrections.c.event == event, db.corrections.c.revision == revision)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def correction_exists(connection: Connection, name: str) -> bool:
+    """Whether a correction has come through its topic."""
+    return connection.execute(select(db.corrections.c.id).where(db.corrections.c.id == name)).first() is not None
+
+
+def _voices(rows: Iterable[Any]) -> list[Voice]:
+    return [
+        Voice(
+            msgspec.structs.replace(_facts.decode(row.facts), text=row.text),
+            _classified.decode(row.body) if row.body is not None else None,
+        )
+        for row in rows
+    ]

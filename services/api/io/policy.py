@@ -1,0 +1,122 @@
+"""Watches the team-edited files: a newer valid version is activated through Kafka, a bad one leaves the old in force.
+
+The only reader of the folder in this process. What is in force comes from the store (the topic), not from the folder.
+"""
+
+import threading
+import time
+from datetime import datetime
+
+from services.api.io.actions import active_policy
+from services.api.io.publisher import Publisher
+from services.api.io.store import Store
+from services.api.names import Names
+from services.contracts.errors import Unavailable
+from services.contracts.events import PolicyActivated
+from services.contracts.policy import Policy
+from services.contracts.policyfiles import load_policy, read_folder, version_of
+from services.contracts.yamlfile import FileProblem, PolicyRefused
+from services.kit.clock import Clock, utc_now
+from services.kit.metrics import PolicyMetrics
+from services.kit.process import Process
+
+_EVERY_SECONDS = 2.0
+POLICY = "policy"
+"""The label of the whole folder in the reload metrics: its files are taken into force as one."""
+
+
+class PolicyWatcher:
+    """Keeps the folder's newest valid version in force, and knows what is wrong with the newest."""
+
+    def __init__(
+        self,
+        process: Process,
+        store: Store,
+        publisher: Publisher,
+        metrics: PolicyMetrics,
+        *,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._process = process
+        self._store = store
+        self._publisher = publisher
+        self._metrics = metrics
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="policy", daemon=True)
+        self._looked_at: str | None = None
+        self._activated: str | None = None
+        self._from_folder: Policy | None = None
+        self._names: tuple[str, Names] = ("", Names(None))
+        self.problems: tuple[FileProblem, ...] = ()
+        """Of the newest files; empty while they are in force."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=8)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.look()
+            except Unavailable:
+                self._looked_at = None  # Kafka is away: look again as if for the first time
+            except Exception as error:
+                self._process.log.bug("policy could not be looked at", error)
+            self._stopping.wait(_EVERY_SECONDS if self._looked_at else 0.5)
+
+    def look(self) -> None:
+        """Looks at the folder once. Raises Unavailable when a new version cannot be published."""
+        files = read_folder(self._process.settings.policy_dir)
+        digest = version_of(files)
+        if digest == self._looked_at:
+            return
+        try:
+            policy = load_policy(files)
+        except PolicyRefused as refused:
+            self._looked_at, self.problems = digest, refused.problems
+            self._metrics.refused(POLICY)
+            first = refused.problems[0]
+            self._process.log.warning(
+                "policy refused; the version before stays in force", problems=len(refused.problems), first=str(first)
+            )
+            return
+        self._from_folder = policy
+        if self._activated is None:
+            with self._store.reading() as connection:
+                before = active_policy(connection)
+            self._activated = before.version if before is not None else None
+        if policy.version != self._activated:
+            now = self._clock()
+            self._publisher.publish(PolicyActivated(version=policy.version, at=now, by="files", files=files))
+            self._activated = policy.version
+            self._process.log.info("policy activated", version=policy.version)
+        self._looked_at, self.problems = digest, ()
+        self._metrics.loaded(POLICY, time.time())
+
+    def names(self) -> Names:
+        """Names of the version in force; before the first one, of the folder."""
+        with self._store.reading() as connection:
+            active = active_policy(connection)
+        version = active.version if active is not None else ""
+        if active is not None and version != self._names[0]:
+            self._names = (version, Names(_readable(active)))
+        if active is None and self._from_folder is not None:
+            return Names(self._from_folder)
+        return self._names[1]
+
+    def in_force(self) -> tuple[str, datetime] | None:
+        """Version and time of what is in force."""
+        with self._store.reading() as connection:
+            active = active_policy(connection)
+        return (active.version, active.at) if active is not None else None
+
+
+def _readable(active: PolicyActivated) -> Policy | None:
+    try:
+        return load_policy(active.files, version=active.version)
+    except PolicyRefused:
+        return None  # activated by a release that reads more than this one

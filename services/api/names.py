@@ -1,0 +1,97 @@
+"""What things are called on the page: names of the policy in force, plain words for states, channels and reasons.
+
+An id that nobody named, because it was retired or is newer than the policy, is shown with its hyphens as spaces.
+"""
+
+from services.contracts.policy import Policy, Theme
+
+
+class Names:
+    """Names of a policy version; without one, ids as words."""
+
+    def __init__(self, policy: Policy | None) -> None:
+        self.policy = policy
+        self.stages: dict[str, str] = policy.taxonomy.stages if policy else {}
+        self.areas: dict[str, str] = policy.taxonomy.areas if policy else {}
+        self.themes: dict[str, Theme] = policy.taxonomy.themes if policy else {}
+        self.teams: dict[str, str] = {team.id: team.name for team in policy.teams.values()} if policy else {}
+
+    def stage(self, name: str | None) -> str:
+        return self.stages.get(name or "", _plain(name))
+
+    def area(self, name: str | None) -> str:
+        return self.areas.get(name or "", _plain(name))
+
+    def theme(self, name: str | None) -> str:
+        found = self.themes.get(name or "")
+        return found.name if found is not None else _plain(name)
+
+    def kind(self, theme: str | None) -> str:
+        """Whether a theme is a problem, a strength or a wish."""
+        found = self.themes.get(theme or "")
+        return found.kind if found is not None else "problem"
+
+    def team(self, name: str | None) -> str:
+        return self.teams.get(name or "") or _plain(name).capitalize()
+
+    def severity_kind(self, name: str | None) -> str:
+        kinds = self.policy.taxonomy.severity_kinds if self.policy else {}
+        return kinds.get(name or "", _plain(name))
+
+    def owner(self, area: str) -> str | None:
+        """The team that owns an area, if one does."""
+        return self.policy.area_owner.get(area) if self.policy else None
+
+    def ids(self) -> dict[str, frozenset[str]]:
+        """The known ids, for checking corrections."""
+        return {
+            "stages": frozenset(self.stages),
+            "areas": frozenset(self.areas),
+            "themes": frozenset(self.themes),
+        }
+
+
+def _plain(name: str | None) -> str:
+    return (name or "").replace("-", " ").replace("_", " ")
+
+
+STATES = {
+    "open": "new",
+    "acknowledged": "seen",
+    "in_progress": "being worked on",
+    "resolved": "done, being checked",
+    "verified": "done and proven",
+}
+KINDS = {"cause": "fix", "recovery": "put right"}
+CHANNELS = {
+    "survey": "survey",
+    "chat": "chat",
+    "email": "e-mail",
+    "complaint": "complaint",
+    "call": "call",
+    "social": "social media",
+    "review": "review",
+    "mystery_shop": "mystery shop",
+    "employee": "employee",
+}
+SEVERITIES = ("nothing lost", "inconvenience", "bad", "critical")
+RATING_NAMES = {
+    "nps": "would recommend (NPS)",
+    "csat": "satisfied (1–5)",
+    "ces": "easy (1–7)",
+    "stars": "stars",
+    "thumbs": "thumbs up",
+}
+PARTS = {
+    "engagement": "the people who serve",
+    "improvement": "putting it right",
+    "intelligence": "finding out more",
+    "innovation": "a new idea",
+}
+VERDICTS = {
+    "back_to_normal": "back to normal",
+    "better_than_before": "better than before",
+    "cause_unproven": "ended, cause unproven",
+    "no_effect": "no effect",
+    "too_early": "too early to say",
+}

@@ -1,0 +1,224 @@
+"""The API on the real Kafka: what is on the topics is readable, commands and corrections go out and come back."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+
+from services.api.app import Parts, build
+from services.api.io import tables as db
+from services.contracts import events as e
+from services.contracts import ids
+from services.contracts import topics as t
+from services.contracts.codec import Outbound, encode
+from services.kit.http import ThreadedServer
+from services.kit.kafka import client_settings, create_topics, producer
+from services.kit.logs import Log
+from services.kit.process import Process
+from services.kit.settings import Settings
+from services.launcher.kafka import EmbeddedKafka
+from services.launcher.ports import free_port
+from tests.unit.api.builders import action, changed, classified, received
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def settings(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    found = Settings(
+        data_dir=tmp_path_factory.mktemp("api"), api_port=free_port(), KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers
+    )
+    create_topics(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def parts(settings: Settings) -> Iterator[Parts]:
+    process = Process("api", settings, Log("api"), CollectorRegistry())
+    found = build(process)
+    server = ThreadedServer(found.app, host="127.0.0.1", port=settings.api_port).start()
+    found.start()
+    yield found
+    server.stop()
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def web(parts: Parts) -> Iterator[httpx2.Client]:
+    port = parts.process.settings.api_port
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client:
+        until(lambda: _answers(client), what="the API to answer")
+        yield client
+
+
+@pytest.fixture(scope="module")
+def kafka_out(settings: Settings) -> Iterator[KafkaProducer]:
+    sender = producer(settings)
+    yield sender
+    sender.close()
+
+
+def _answers(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/health/live").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def _send(to: KafkaProducer, *messages: Outbound) -> None:
+    for sent in [
+        to.send(m.topic, key=m.key, value=m.value, headers=list(m.headers), partition=m.partition) for m in messages
+    ]:
+        sent.get(timeout=10)
+
+
+def _item(web: httpx2.Client, name: str) -> dict[str, Any] | None:
+    answer = web.get(f"/v1/feedback/{name}")
+    return answer.json() if answer.status_code == 200 else None
+
+
+def test_an_event_and_its_tags_become_readable_in_any_order(web: httpx2.Client, kafka_out: KafkaProducer) -> None:
+    first, second = received("k-1"), received("k-2", text="Tags came first.")
+    _send(kafka_out, encode(first), encode(classified(second)), encode(classified(first)), encode(second))
+
+    for event in (first, second):
+        until(lambda event=event: (_item(web, event.id) or {}).get("status") == "tagged", what="a tagged event")
+    listed = {item["id"]: item for item in web.get("/v1/feedback").json()["items"]}
+    assert listed[first.id]["text"] == first.text
+    assert listed[second.id]["stage"] == "receive"
+
+
+def test_a_message_that_cannot_be_read_becomes_a_dead_letter_and_its_neighbours_are_stored(
+    web: httpx2.Client, kafka_out: KafkaProducer, settings: Settings, parts: Parts
+) -> None:
+    good = received("k-3")
+    poison = Outbound(
+        t.FEEDBACK_RECEIVED, good.customer.encode() if good.customer else b"", b'{"id": 7, "text": "secret"}'
+    )
+    late = received("k-4", customer=good.customer)
+    _send(kafka_out, encode(good), poison, encode(late))
+
+    until(lambda: _item(web, late.id), what="the event after the poison message")
+    reader = KafkaConsumer(
+        t.API_DLQ, **client_settings(settings), auto_offset_reset="earliest", consumer_timeout_ms=3_000
+    )
+    letters = [dict(record.headers) | {"value": record.value} for record in reader]
+    reader.close()
+    assert [letter["dl_code"] for letter in letters] == [b"schema"]
+    assert letters[0]["value"] == poison.value
+    assert b"secret" not in letters[0]["dl_detail"]
+    until(lambda: _letters(parts), what="the letter in the store")
+
+
+def _letters(parts: Parts) -> list[Any]:
+    with parts.store.reading() as connection:
+        return list(connection.execute(select(db.letters)))
+
+
+def test_a_command_waits_for_its_outcome_and_says_what_became_of_it(
+    web: httpx2.Client, kafka_out: KafkaProducer, settings: Settings
+) -> None:
+    opened = action(group="theme/k-command", id=ids.action_id("theme/k-command", "k"))
+    _send(kafka_out, encode(opened), encode(changed(opened, "opened")))
+    until(lambda: web.get(f"/v1/actions/{opened.id}").status_code == 200, what="the action")
+    router = threading.Thread(target=_acknowledge_the_next_command, args=(settings, kafka_out, opened))
+    router.start()
+
+    answer = web.post(
+        f"/v1/actions/{opened.id}/commands",
+        json={"command": "acknowledge", "by": "Ana"},
+        headers={"Idempotency-Key": "one", "If-Match": '"1"'},
+    )
+    router.join(timeout=20)
+
+    assert answer.status_code in {200, 202}, answer.text
+    state = until(
+        lambda: (
+            (found := web.get(f"/v1/actions/{opened.id}/commands/{answer.json()['id']}")).status_code == 200 and found
+        )
+    ).json()
+    assert (state["state"], state["revision"], state["action"]["state"]) == ("done", 2, "acknowledged")
+    again = web.post(
+        f"/v1/actions/{opened.id}/commands",
+        json={"command": "acknowledge", "by": "Ana"},
+        headers={"Idempotency-Key": "one"},
+    )
+    assert (again.status_code, again.json()["id"]) == (200, answer.json()["id"])
+    other = web.post(
+        f"/v1/actions/{opened.id}/commands",
+        json={"command": "resolve", "by": "Ana"},
+        headers={"Idempotency-Key": "one"},
+    )
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+
+
+def _acknowledge_the_next_command(settings: Settings, kafka_out: KafkaProducer, opened: e.Action) -> None:
+    """What the router does, for one command."""
+    reader = KafkaConsumer(
+        t.ACTION_COMMANDS, **client_settings(settings), auto_offset_reset="earliest", consumer_timeout_ms=15_000
+    )
+    for record in reader:
+        command = json.loads(record.value)
+        if command["action"] == opened.id:
+            assert command["expected_revision"] == 1
+            seen = action(group=opened.group, id=opened.id, revision=2, state="acknowledged", owner=command["by"])
+            _send(
+                kafka_out,
+                encode(seen),
+                encode(changed(seen, "acknowledged", cause=command["id"], by=command["by"], command="acknowledge")),
+            )
+            break
+    reader.close()
+
+
+def test_a_correction_goes_out_with_the_tags_it_was_made_to_and_only_once(
+    web: httpx2.Client, kafka_out: KafkaProducer, settings: Settings, parts: Parts
+) -> None:
+    event = received("k-5")
+    _send(kafka_out, encode(event), encode(classified(event)))
+    until(lambda: (_item(web, event.id) or {}).get("status") == "tagged", what="the tags")
+    until(lambda: parts.watcher.names().areas, what="the policy in force")
+
+    answer = web.post(f"/v1/feedback/{event.id}/corrections", json={"by": "Ana", "stage": "use"})
+    second = web.post(f"/v1/feedback/{event.id}/corrections", json={"by": "Bo", "stage": "pay"})
+
+    assert (answer.status_code, second.status_code) == (202, 409)
+    assert second.json()["code"] == "corrected"
+    reader = KafkaConsumer(
+        t.FEEDBACK_CORRECTIONS, **client_settings(settings), auto_offset_reset="earliest", consumer_timeout_ms=3_000
+    )
+    sent = [json.loads(record.value) for record in reader]
+    reader.close()
+    ours = [c for c in sent if c["of"]["id"] == event.id]
+    assert [(c["correction"]["by"], c["correction"]["stage"], c["of"]["revision"]) for c in ours] == [("Ana", "use", 1)]
+
+
+def test_lag_is_seen_from_outside_and_the_readers_own_goes_to_zero(web: httpx2.Client, parts: Parts) -> None:
+    def own() -> set[int]:
+        seen = parts.watch.last
+        return {lag.messages for lag in seen.lags if lag.group == "api"} if seen else {-1}
+
+    until(lambda: own() == {0}, what="the API's own lag to be 0")
+    metrics = web.get("/metrics").text
+    assert 'palette_consumer_lag_messages{group="classify"' in metrics
+    assert "palette_lag_last_success_timestamp_seconds" in metrics
+
+
+def test_the_policy_of_the_folder_comes_into_force_once(web: httpx2.Client, parts: Parts, settings: Settings) -> None:
+    version, _ = until(parts.watcher.in_force, what="a policy in force")
+    assert web.get("/v1/teams").json()["policy"] == version
+    reader = KafkaConsumer(
+        t.POLICY_ACTIVATIONS, **client_settings(settings), auto_offset_reset="earliest", consumer_timeout_ms=2_000
+    )
+    assert [json.loads(record.value)["version"] for record in reader].count(version) == 1
+    reader.close()
+
+
+def test_the_store_is_where_the_settings_say(settings: Settings, parts: Parts) -> None:
+    assert (Path(settings.data_dir) / "api" / "palette.sqlite").exists()
