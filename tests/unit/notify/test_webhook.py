@@ -190,22 +190,10 @@ def test_the_certificate_is_checked_against_the_name_and_not_the_address(
 ) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     kind = "IP" if certified[0].isdigit() else "DNS"
-    make = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=test",
-    ]
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subject = ["-days", "1", "-subj", "/CN=test", "-addext", f"subjectAltName={kind}:{certified}"]
     subprocess.run(
-        [*make, "-addext", f"subjectAltName={kind}:{certified}", "-keyout", key, "-out", certificate],
+        [*make, *subject, "-keyout", key, "-out", certificate],
         check=True,
         capture_output=True,
     )
