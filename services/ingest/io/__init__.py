@@ -1,0 +1,1 @@
+"""Ingest's edges: HTTP, the journal on disk, the ids seen, the producer."""
