@@ -99,7 +99,7 @@ def _event(
         rating = _rating("csat", min(5, max(1, 4 + len(_rows(given, "good")) // 2 - len(_rows(given, "poor")))))
     event = _blank(moment, key) | {
         "channel": channel,
-        "source": given.get("source", plan["sources"][channel]["source"]),
+        "source": plan["sources"][channel]["source"],
         "text": text,
         "rating": rating,
         "customer": _customer(plan, channel, given, key),
@@ -230,11 +230,10 @@ _ORDER = (
 
 def _numbered(plan: Mapping[str, Any], events: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The events with ids as their systems would have given them, in the order of fields that design.md shows."""
-    prefixes = {entry["source"]: entry["prefix"] for entry in plan["sources"].values()}
     counts: Counter[str] = Counter()
     for event in events:
         counts[event["source"]] += 1
-        event["id"] = f"{prefixes.get(event['source'], 'b')}-{1000 + counts[event['source']]}"
+        event["id"] = f"{plan['sources'][event['channel']]['prefix']}-{1000 + counts[event['source']]}"
         yield {name: event[name] for name in _ORDER if event.get(name) is not None}
 
 

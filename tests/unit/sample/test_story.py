@@ -14,7 +14,8 @@ PLAN = yaml.safe_load((HERE / "plan.yaml").read_text(encoding="utf-8"))
 STORY = yaml.safe_load((HERE / "story.yaml").read_text(encoding="utf-8"))
 SAMPLE = [json.loads(line) for line in EVENTS.read_text(encoding="utf-8").splitlines()]
 STRANDS = {"driver-marked-delivered": "parcels-north", "app-logs-out": "app-logout"}
-TAXONOMY = yaml.safe_load((HERE.parents[2] / "deploy" / "policy" / "taxonomy.yaml").read_text(encoding="utf-8"))
+POLICY = HERE.parents[2] / "deploy" / "policy"
+TAXONOMY = yaml.safe_load((POLICY / "taxonomy.yaml").read_text(encoding="utf-8"))
 COMMANDS = {"acknowledge", "assign", "start", "comment", "resolve", "reopen"}
 
 
@@ -73,6 +74,14 @@ def test_every_theme_of_the_story_is_in_the_taxonomy() -> None:
     known = {theme["id"] for theme in TAXONOMY["themes"]}
     used = {command["action"]["theme"] for command in STORY["commands"] if "theme" in command["action"]}
     assert used <= known
+
+
+def test_the_teams_of_the_story_and_the_sources_of_the_events_are_those_of_the_policy() -> None:
+    teams = {team["id"] for team in yaml.safe_load((POLICY / "teams.yaml").read_text(encoding="utf-8"))["teams"]}
+    sources = yaml.safe_load((POLICY / "sources.yaml").read_text(encoding="utf-8"))["sources"]
+    assert set(STORY["teams"]) <= teams
+    assert {command["team"] for command in STORY["commands"]} <= teams
+    assert all(event["channel"] in sources[event["source"]]["channels"] for event in SAMPLE)
 
 
 def test_at_least_five_employees_tell_of_the_scanners_and_none_of_them_is_a_customer() -> None:
