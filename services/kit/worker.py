@@ -145,7 +145,8 @@ class _Loop:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout=15)
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(app.consumer.commit(), timeout=5)
+            for _ in range(2):  # the first may only wait for a commit that was under way before the last batch ended
+                await asyncio.wait_for(app.consumer.commit(), timeout=5)
         self._process.log.info("ended")
         self._process.end(0)
 
@@ -256,7 +257,9 @@ class _Loop:
             )
             return await self._send([letter], producer)
         self._begun.begin([message], alone=True)
-        return await self._send(await self._called([message], limit=_ALONE_LIMIT_SECONDS), producer)
+        bad = await self._send(await self._called([message], limit=_ALONE_LIMIT_SECONDS), producer)
+        self._begun.cleared([message])
+        return bad
 
     async def _called(self, messages: Sequence[RawMessage], *, limit: float) -> Sequence[Outbound]:
         """Calls the step beside the loop, so that heart-beats go on; a step that never comes back ends the process."""
