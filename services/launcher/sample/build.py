@@ -4,8 +4,8 @@ Knows the form that senders use and the calendar of the story; knows nothing of 
 and texts give the same bytes on every Python: draws are hashes of what they are for, not a generator's stream.
 
 A line of a text file is `WEEK [channel] [key=value ...] | text`: a dot instead of the week spreads a file's lines over
-all weeks, `nps`, `csat`, `ces` and `stars` give the rating, `who` is one customer under one name in every file, and
-`¶` begins a new paragraph.
+all weeks, `day` (1-7) sets the day, `nps`, `csat`, `ces` and `stars` give the rating, `who` is one customer under one
+name in every file, and `¶` begins a new paragraph.
 """
 
 import hashlib
@@ -75,9 +75,7 @@ def _told(plan: Mapping[str, Any], folder: Path, start: datetime) -> Iterator[di
             monday = start + timedelta(weeks=week - 1)
             given = [({**usual, **facts}, text, (plan["seed"], strand, text)) for facts, text in of_week]
             # A strand tells its week in the order of its file: a call about a complaint comes after the complaint.
-            moments = sorted(
-                _moment(monday, days, plan["sources"][facts["channel"]]["hours"], key) for facts, _, key in given
-            )
+            moments = sorted(_moment_of(plan, facts, monday, days, key) for facts, _, key in given)
             for (facts, text, key), moment in zip(given, moments, strict=True):
                 yield _event(plan, facts, text, moment, key)
 
@@ -214,6 +212,14 @@ def _weighted(weights: Mapping[str, int], *what: object) -> str:
     place = draw(*what, below=sum(weights.values()))
     names = [name for name, weight in weights.items() for _ in range(weight)]
     return names[place]
+
+
+def _moment_of(
+    plan: Mapping[str, Any], given: Mapping[str, Any], monday: datetime, days: Sequence[int], key: Sequence[object]
+) -> datetime:
+    if "day" in given:
+        days = (int(given["day"]), int(given["day"]))
+    return _moment(monday, days, plan["sources"][given["channel"]]["hours"], key)
 
 
 def _moment(monday: datetime, days: Sequence[int], hours: Sequence[int], key: Sequence[object]) -> datetime:

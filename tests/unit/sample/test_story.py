@@ -51,6 +51,14 @@ def test_five_come_within_a_fortnight_before_anybody_acknowledges() -> None:
         assert any(later - earlier <= timedelta(days=14) for earlier, later in zip(before, before[4:], strict=False))
 
 
+def test_the_quiet_weeks_are_too_quiet_to_open_a_case_or_to_open_it_again() -> None:
+    start = first_day(PLAN)
+    times = sorted(start.fromisoformat(event["occurred_at"]) for event in events_of("parcels-north"))
+    for first, last in ((1, 3), (9, 12)):
+        quiet = [t for t in times if start + timedelta(weeks=first - 1) <= t < start + timedelta(weeks=last)]
+        assert all(later - earlier > timedelta(days=7) for earlier, later in zip(quiet, quiet[2:], strict=False))
+
+
 def test_nothing_of_the_strand_comes_between_the_fix_and_the_end_of_its_week() -> None:
     resolved = next(moment(command) for command in STORY["commands"] if command["command"] == "resolve")
     start = first_day(PLAN)
