@@ -1,0 +1,154 @@
+"""Sums out of the roll-ups: the only SQL behind charts. Every function takes days as ordinals, both ends included."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Column, ColumnElement, Connection, func, select
+
+from services.api.figures import Cell, Plural
+from services.api.io import tables as db
+from services.api.rollups import CELL_MEASURES, CUSTOMER, OWN_WORK, RATING_MEASURES
+from services.contracts.events import Plan
+
+
+def days_known(connection: Connection) -> tuple[int, int] | None:
+    """First and last day that anything happened on."""
+    row = connection.execute(select(func.min(db.narrow.c.day), func.max(db.narrow.c.day))).one()
+    return (row[0], row[1]) if row[0] is not None else None
+
+
+def cells(connection: Connection, first: int, last: int) -> dict[tuple[str, str], Cell]:
+    """Stage x area over some days."""
+    table = db.narrow
+    sums = [func.sum(table.c[name]).label(name) for name in CELL_MEASURES]
+    query = select(table.c.stage, table.c.area, *sums).where(table.c.day.between(first, last))
+    rows = connection.execute(query.group_by(table.c.stage, table.c.area))
+    return {(row.stage, row.area): Cell(*(int(getattr(row, name)) for name in CELL_MEASURES)) for row in rows}
+
+
+def area_days(connection: Connection, first: int, last: int) -> dict[str, dict[int, int]]:
+    """Events that name an area, by area and day."""
+    return _series(connection, db.narrow.c.area, db.narrow.c.n, first, last)
+
+
+def stage_days(connection: Connection, first: int, last: int) -> dict[str, dict[int, int]]:
+    """Events of a stage, each counted once, by stage and day."""
+    return _series(connection, db.narrow.c.stage, db.narrow.c.main, first, last)
+
+
+def all_days(connection: Connection, first: int, last: int) -> dict[int, int]:
+    """Events of customers, each counted once, by day."""
+    query = select(db.narrow.c.day, func.sum(db.narrow.c.main).label("n"))
+    rows = connection.execute(query.where(db.narrow.c.day.between(first, last)).group_by(db.narrow.c.day))
+    return {row.day: int(row.n) for row in rows}
+
+
+def _series(
+    connection: Connection, by: Column[str], measure: Column[int], first: int, last: int
+) -> dict[str, dict[int, int]]:
+    query = select(by.label("name"), db.narrow.c.day, func.sum(measure).label("n"))
+    rows = connection.execute(query.where(db.narrow.c.day.between(first, last)).group_by(by, db.narrow.c.day))
+    found: dict[str, dict[int, int]] = {}
+    for row in rows:
+        found.setdefault(row.name, {})[row.day] = int(row.n)
+    return found
+
+
+def theme_days(connection: Connection, first: int, last: int, *, voice: str = CUSTOMER) -> dict[str, dict[int, int]]:
+    """Events that name a theme, by theme and day."""
+    table = db.wide
+    query = select(table.c.theme, table.c.day, func.sum(table.c.n).label("n")).where(
+        table.c.theme != "", table.c.voice == voice, table.c.day.between(first, last)
+    )
+    found: dict[str, dict[int, int]] = {}
+    for row in connection.execute(query.group_by(table.c.theme, table.c.day)):
+        found.setdefault(row.theme, {})[row.day] = int(row.n)
+    return found
+
+
+def theme_places(connection: Connection, themes: Iterable[str], first: int, last: int) -> dict[str, list[Plural]]:
+    """Where the events of themes come from: counts by region, product and site, most first."""
+    found: dict[str, list[Plural]] = {theme: [] for theme in themes}
+    table = db.wide
+    for attribute in ("region", "site", "product"):
+        query = select(table.c.theme, table.c[attribute].label("value"), func.sum(table.c.n).label("n")).where(
+            table.c.theme.in_(list(found)), table.c.voice == CUSTOMER, table.c.day.between(first, last)
+        )
+        for row in connection.execute(query.group_by(table.c.theme, table.c[attribute])):
+            found[row.theme].append(Plural(attribute, row.value, int(row.n)))
+    return {theme: sorted(rows, key=lambda p: (-p.n, p.attribute, p.value)) for theme, rows in found.items()}
+
+
+def group_days(connection: Connection, plan: Plan, first: int, last: int) -> dict[int, int]:
+    """Daily counts of what an action is about: its theme, else its cell, in its places."""
+    table = db.wide
+    conditions: list[ColumnElement[bool]] = [table.c.day.between(first, last)]
+    if plan.theme:
+        conditions.append(table.c.theme == plan.theme)
+    else:
+        conditions += [table.c.theme == "", table.c.stage == (plan.stage or ""), table.c.area == (plan.area or "")]
+    for name in ("product", "region", "site"):
+        if name in plan.attributes:
+            conditions.append(func.lower(table.c[name]) == plan.attributes[name].lower())
+    voice = OWN_WORK if plan.part == "engagement" else CUSTOMER
+    query = select(table.c.day, func.sum(table.c.n).label("n")).where(table.c.voice == voice, *conditions)
+    return {row.day: int(row.n) for row in connection.execute(query.group_by(table.c.day))}
+
+
+def rating_sums(connection: Connection, first: int, last: int) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Sums of solicited ratings by (area, kind); the empty area is everybody."""
+    table = db.ratings
+    sums = [func.sum(table.c[name]).label(name) for name in RATING_MEASURES]
+    query = select(table.c.area, table.c.kind, *sums).where(table.c.day.between(first, last))
+    rows = connection.execute(query.group_by(table.c.area, table.c.kind))
+    return {(row.area, row.kind): tuple(int(getattr(row, name)) for name in RATING_MEASURES) for row in rows}
+
+
+def channel_counts(connection: Connection, first: int, last: int) -> dict[str, int]:
+    """Events by channel, each counted once."""
+    table = db.wide
+    query = select(table.c.channel, func.sum(table.c.main).label("n")).where(
+        table.c.day.between(first, last), table.c.theme == ""
+    )
+    return {row.channel: int(row.n) for row in connection.execute(query.group_by(table.c.channel))}
+
+
+def quotes(connection: Connection, areas: Sequence[str], since: int, *, each: int = 1) -> dict[str, list[str]]:
+    """Ids of the newest grievances that are mainly about each area: with words, neither too short nor too long."""
+    found: dict[str, list[str]] = {}
+    for area in areas:
+        query = (
+            select(db.tags.c.id)
+            .join(db.feedback, db.feedback.c.id == db.tags.c.id)
+            .where(
+                db.tags.c.area == area,
+                db.tags.c.status == "tagged",
+                db.tags.c.sentiment.in_(["negative", "mixed"]),
+                db.tags.c.occurred_at >= since,
+                db.feedback.c.channel != "employee",
+                func.length(db.feedback.c.text).between(25, 260),
+            )
+            .order_by(db.tags.c.received_at.desc(), db.tags.c.id.desc())
+            .limit(each)
+        )
+        found[area] = list(connection.execute(query).scalars())
+    return found
+
+
+def waiting_counts(connection: Connection) -> tuple[int, int]:
+    """How many events need a look, and how many have no tags yet."""
+    unsure = connection.execute(select(func.count()).where(db.tags.c.status == "unsure")).scalar_one()
+    untagged = connection.execute(select(func.count()).select_from(db.untagged)).scalar_one()
+    return int(unsure), int(untagged)
+
+
+def sources(connection: Connection) -> list[tuple[str, int, int]]:
+    """Each source with its number of events and when the newest came."""
+    table = db.feedback
+    query = select(table.c.source, func.count(), func.max(table.c.received_at)).group_by(table.c.source)
+    return [(row[0], int(row[1]), int(row[2])) for row in connection.execute(query.order_by(table.c.source))]
+
+
+def is_sample(connection: Connection) -> bool:
+    """Whether anything stored is a dry run (the sample is one)."""
+    query = select(db.actions.c.id).where(db.actions.c.mode == "rehearsal").limit(1)
+    return connection.execute(query).first() is not None
