@@ -1,16 +1,23 @@
 """Ids derived from their causes (UUIDv5), so that doing a thing again gives the same id and replay is harmless."""
 
+import hashlib
 from datetime import UTC, datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 NAMESPACE = UUID("7f0c6f1e-5d0e-5b1a-9a53-6d2f1b0c9e11")
 """Root of all Palette ids. Changing it would make every stored id a stranger: it never changes."""
 
+_ROOT = NAMESPACE.bytes
 _SEPARATOR = "\x1f"  # cannot occur in a source or id: intake refuses control characters
 
 
 def _derive(kind: str, *parts: str) -> str:
-    return str(uuid5(NAMESPACE, _SEPARATOR.join((kind, *parts))))
+    # uuid.uuid5 by hand, four times as fast: there is one for every message of every hop
+    raw = bytearray(hashlib.sha1(_ROOT + _SEPARATOR.join((kind, *parts)).encode(), usedforsecurity=False).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x50
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def event_id(source: str, source_id: str) -> str:

@@ -4,7 +4,7 @@ Pure apart from its own state: no clock (every `at` comes with the signal), no p
 signal that changes an action gives exactly one `ActionChanged` and one revision, whatever the batching; a repeat none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -16,9 +16,7 @@ from services.contracts.events import (
     Change,
     Command,
     Join,
-    Mode,
     Notification,
-    Plan,
     Retract,
     RoutingSignal,
     Tick,
@@ -98,12 +96,16 @@ class Group:
     def _place(self, join: Join, member: Member) -> list[Outcome]:
         """Where an event that was not counted so far belongs: to the episode, among those that wait, or to history."""
         action = self.head.action
-        if action is None or is_over(action):
-            if action is not None and action.resolved_at is not None and join.occurred_at <= action.resolved_at:
-                self.memory.put(member)  # it tells of what is over
-                return []
+        if action is None:
             return self._wait(join, member)
-        if action.resolved_at is not None and join.occurred_at > action.resolved_at:
+        # what happened before a resolution is no sign that it failed; danger is told whenever it comes
+        past = action.resolved_at is not None and join.occurred_at <= action.resolved_at and not _is_critical(join)
+        if is_over(action):
+            if not past:
+                return self._wait(join, member)
+            self.memory.put(member)
+            return []
+        if action.resolved_at is not None and not past:
             return self._wait(join, member)
         if join.mode == "backfill" and join.occurred_at < action.first_occurred_at:
             self.memory.put(member)
@@ -121,10 +123,15 @@ class Group:
         newest = max(waiting.occurred_at for waiting in head.waiting)
         since = newest - timedelta(hours=join.plan.window_hours)
         head.waiting = [waiting for waiting in head.waiting if waiting.occurred_at > since][-_WAITING_KEPT:]
+        if join.occurred_at > since:
+            return self._perhaps_open(join)
+        if not _is_critical(join):
+            return []  # too old to count with the newest
+        head.waiting.append(member)
         return self._perhaps_open(join)
 
     def _perhaps_open(self, join: Join) -> list[Outcome]:
-        why = _opens(join.plan, join.mode, self.head.waiting, severity=join.severity)
+        why = _opens(join, self.head.waiting)
         if why is None:
             return []
         members, self.head.waiting = self.head.waiting, []
@@ -158,6 +165,8 @@ class Group:
         if any(waiting.event == member.event for waiting in self.head.waiting):
             self.head.waiting = [member if waiting.event == member.event else waiting for waiting in self.head.waiting]
             return self._perhaps_open(join)
+        if not member.episode and _is_critical(join):
+            return self._place(join, member)
         action = self.head.action
         if (
             action is None
@@ -304,23 +313,32 @@ class Group:
             outcomes += _notifications(action, told, at=signal.at)
         return outcomes
 
-    def _with_members(self, action: Action, members: Iterable[Member]) -> Action:
+    def _with_members(self, action: Action, members: Sequence[Member]) -> Action:
         """The action with more members: counts, span, severity, the worst five."""
-        signals, customers = action.signals, action.customers
+        if not members:
+            return action
+        episode, worst = self.head.episode, self.head.worst
+        customers, severity = action.customers, action.severity
+        first, last = action.first_occurred_at, action.last_occurred_at
         for member in members:
-            signals += 1
-            if member.customer is not None and not self.memory.knows_customer(self.head.episode, member.customer):
+            if member.customer is not None and not self.memory.knows_customer(episode, member.customer):
                 customers += 1
-            self.memory.put(msgspec.structs.replace(member, episode=self.head.episode))
-            self.head.worst.append((member.severity, member.occurred_at, member.event))
-            action = msgspec.structs.replace(
-                action,
-                severity=max(action.severity, member.severity),
-                first_occurred_at=min(action.first_occurred_at, member.occurred_at),
-                last_occurred_at=max(action.last_occurred_at, member.occurred_at),
-            )
-        self.head.worst = sorted(self.head.worst, reverse=True)[:WORST_KEPT]
-        return msgspec.structs.replace(action, signals=signals, customers=customers, worst=self._worst())
+            self.memory.put(msgspec.structs.replace(member, episode=episode))
+            severity = max(severity, member.severity)
+            first, last = min(first, member.occurred_at), max(last, member.occurred_at)
+            rank = (member.severity, member.occurred_at, member.event)
+            if len(worst) < WORST_KEPT or rank > worst[-1]:
+                worst = sorted([*worst, rank], reverse=True)[:WORST_KEPT]
+        self.head.worst = worst
+        return msgspec.structs.replace(
+            action,
+            signals=action.signals + len(members),
+            customers=customers,
+            severity=severity,
+            first_occurred_at=first,
+            last_occurred_at=last,
+            worst=self._worst(),
+        )
 
     def _recounted(self, action: Action, *, signals: int, customers: int) -> Action:
         """The action after a member left or changed: severity and the worst five from the members remembered."""
@@ -346,16 +364,22 @@ class Group:
             del days[min(days)]
 
 
-def _opens(plan: Plan, mode: Mode, waiting: Sequence[Member], *, severity: int) -> Opening | None:
-    """Whether those that wait are enough, and why. Imports open nothing, and neither does a dry run."""
-    if mode == "backfill" or not plan.opens:
+def _opens(join: Join, waiting: Sequence[Member]) -> Opening | None:
+    """Whether those that wait are enough now, and why. Imports open nothing, and neither does a dry run."""
+    if join.mode == "backfill" or not join.plan.opens:
         return None
     # those who gave no name may all be the same person
-    count = len({member.customer for member in waiting}) if plan.people else len(waiting)
-    if count >= plan.threshold:
+    count = len({member.customer for member in waiting}) if join.plan.people else len(waiting)
+    if count >= join.plan.threshold:
         return "threshold"
-    at_once = plan.at_once_from_severity
-    return "critical" if at_once is not None and severity >= at_once else None
+    return "critical" if _is_critical(join) else None
+
+
+def _is_critical(join: Join) -> bool:
+    """Whether this signal alone opens an action."""
+    at_once = join.plan.at_once_from_severity
+    live = join.mode != "backfill" and join.plan.opens
+    return live and at_once is not None and join.severity >= at_once
 
 
 def _new_action(name: str, join: Join, why: Opening, members: Sequence[Member]) -> Action:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-SEGMENT = 64
+SEGMENT = 32
 LEAST = 2_000
 KEPT = timedelta(hours=48)
 
