@@ -17,14 +17,14 @@ class ExternalKafka:
     output = Path("/dev/null")
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._addresses = [_address(server) for server in bootstrap_servers.split(",") if server.strip()]
+        self.addresses = [_address(server) for server in bootstrap_servers.split(",") if server.strip()]
 
     def launch(self) -> None:
         """It runs or it does not; nothing here can change that."""
 
     def answers(self) -> bool:
         """Whether one of the servers takes a connection."""
-        return any(_takes_connections(address) for address in self._addresses)
+        return any(_takes_connections(address) for address in self.addresses)
 
     def stop(self) -> None:
         """Left running: it is not ours."""

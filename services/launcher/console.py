@@ -50,7 +50,7 @@ class Console:
     """Lines with a service column, to stdout."""
 
     def __init__(self, terminal: Terminal | None = None) -> None:
-        self._terminal = terminal or Terminal(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._terminal = terminal or Terminal(file=sys.stdout)
         self._tails: dict[str, Tail] = {}
 
     def say(self, text: str) -> None:
@@ -77,7 +77,7 @@ class Console:
     def _print(self, text: str) -> None:
         # Nobody reads any more (a closed terminal, a pipe into `head`): Palette goes on without a word.
         with contextlib.suppress(OSError, SystemExit):
-            self._terminal.print(text, markup=False)
+            self._terminal.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextlib.contextmanager
     def progress(self, label: str, unit: str) -> Iterator[Callable[[int, int], None]]:

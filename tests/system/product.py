@@ -87,8 +87,9 @@ class Product:
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with process.stdout:
+            for line in process.stdout:
+                self.lines.append(line.rstrip("\n"))
 
     def is_ready(self) -> bool:
         return any(line.startswith("Palette is ready") for line in self.lines)
