@@ -1,0 +1,1 @@
+"""Tags events: stage, areas, sentiment, intent, severity, themes, each with the words that earned it."""

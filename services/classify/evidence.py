@@ -1,0 +1,166 @@
+"""The words that earned a label: lexicon phrases first, then the n-grams that weighed most, as spans of stored text.
+
+Knows what was decided; decides nothing. At most three spans per head, merged where they touch.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from services.classify.features import SENTIMENT_OF_KIND, Features
+from services.classify.lexicon import Hit, Lexicon
+from services.classify.model import HEADS, Model
+from services.classify.taxonomy import UNKNOWN, Taxonomy
+from services.classify.text import Clean
+from services.classify.tokens import Stems, TokenBatch
+from services.contracts.events import Evidence
+
+MOST_SPANS = 3
+_LEAST_WEIGHT = 0.25
+_PHRASE_FIRST = 100.0
+_SHORT_OF = {"area": "areas"}
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What was decided for one text, as far as it needs evidence: labels by head, and the hits that are its themes."""
+
+    labels: dict[str, tuple[str, ...]]
+    themes: tuple[Hit, ...] = ()
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A batch as it was read: clean texts, tokens, hits and features."""
+
+    texts: Sequence[Clean]
+    tokens: TokenBatch
+    hits: Sequence[Hit]
+    features: Features
+
+
+Candidate = tuple[float, int, int]
+"""Weight, first and last token."""
+
+
+class Evidencer:
+    """Finds evidence for one model."""
+
+    def __init__(self, model: Model, lexicon: Lexicon, stems: Stems, taxonomy: Taxonomy) -> None:
+        self._model = model
+        self._lexicon = lexicon
+        self._says = _what_labels_say(lexicon, taxonomy)
+        idf = model.vocabulary.idf[:, None]
+        self._weights = model.ngram_weights * idf
+        empty = stems.skipped.copy()
+        empty[[stems.ids[mark] for mark in ("?", "!", ".", "#") if mark in stems.ids]] = True
+        self._telling = np.array([self._tells(name, stems, empty) for name in model.vocabulary.ngrams], dtype=bool)
+
+    @staticmethod
+    def _tells(ngram: str, stems: Stems, empty: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> bool:
+        return not all(empty[stems.ids[part]] for part in ngram.split(" "))
+
+    def __call__(self, reading: Reading, decided: Sequence[Decided]) -> list[tuple[Evidence, ...]]:
+        wanted: list[dict[tuple[str, str], list[Candidate]]] = [
+            {(head, label): [] for head, labels in d.labels.items() for label in labels if label != UNKNOWN}
+            for d in decided
+        ]
+        self._from_hits(reading.hits, wanted)
+        self._from_ngrams(reading, wanted)
+        return [self._spans(reading, doc, wanted[doc], decided[doc].themes) for doc in range(len(decided))]
+
+    def _from_hits(self, hits: Sequence[Hit], wanted: Sequence[dict[tuple[str, str], list[Candidate]]]) -> None:
+        for hit in hits:
+            for said in self._says[hit.label][hit.negated]:
+                candidates = wanted[hit.doc].get(said[0])
+                if candidates is not None:
+                    candidates.append((_PHRASE_FIRST + said[1] + hit.words, hit.first, hit.last))
+
+    def _from_ngrams(self, reading: Reading, wanted: Sequence[dict[tuple[str, str], list[Candidate]]]) -> None:
+        found = reading.features.occurrences
+        telling = self._telling[found.column]
+        column, doc = found.column[telling], found.doc[telling]
+        first, last = found.first[telling], found.last[telling]
+        columns = {
+            (head.name, label): head.begin + n for head in self._model.heads for n, label in enumerate(head.labels)
+        }
+        ranks = max((len(w) for w in wanted), default=0)
+        chosen = np.full((len(wanted), ranks), -1, dtype=np.int64)
+        keys = [[key for key in w if key in columns] for w in wanted]
+        for number, names in enumerate(keys):
+            chosen[number, : len(names)] = [columns[key] for key in names]
+        for rank in range(ranks):
+            target = chosen[doc, rank]
+            weight = np.where(target >= 0, self._weights[column, target], 0)
+            for place in np.flatnonzero(weight > _LEAST_WEIGHT).tolist():
+                number = int(doc[place])
+                wanted[number][keys[number][rank]].append((float(weight[place]), int(first[place]), int(last[place])))
+
+    def _spans(
+        self, reading: Reading, doc: int, wanted: dict[tuple[str, str], list[Candidate]], themes: Sequence[Hit]
+    ) -> tuple[Evidence, ...]:
+        clean, tokens = reading.texts[doc], reading.tokens
+        per_head: dict[str, list[tuple[str, list[Candidate]]]] = defaultdict(list)
+        for (head, label), candidates in wanted.items():
+            if candidates:
+                per_head[head].append((label, sorted(candidates, reverse=True)))
+        found: list[Evidence] = []
+        for head in (*HEADS, "severity_kind"):
+            for label, first, last in _allotted(per_head.get(head, ())):
+                start, end = clean.stored(int(tokens.start[first]), int(tokens.end[last]))
+                found.append(Evidence(head=head, label=label, start=start, end=end))
+        for hit in themes:
+            start, end = clean.stored(int(tokens.start[hit.first]), int(tokens.end[hit.last]))
+            found.append(Evidence(head="theme", label=self._lexicon.labels[hit.label][1], start=start, end=end))
+        return tuple(found)
+
+
+def _allotted(labels: Sequence[tuple[str, list[Candidate]]]) -> list[tuple[str, int, int]]:
+    """Three spans over the labels of a head: the best of each first, then the next best; merged, in reading order."""
+    taken: dict[str, list[tuple[int, int]]] = {label: [] for label, _ in labels}
+    left = MOST_SPANS
+    for rank in range(max((len(candidates) for _, candidates in labels), default=0)):
+        for label, candidates in labels:
+            if rank < len(candidates) and left > 0:
+                _, first, last = candidates[rank]
+                before = len(taken[label])
+                taken[label] = _merged([*taken[label], (first, last)])
+                left -= len(taken[label]) - before
+        if left <= 0:
+            break
+    return [(label, first, last) for label, spans in taken.items() for first, last in spans]
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order, those that overlap or touch made one."""
+    result: list[tuple[int, int]] = []
+    for first, last in sorted(spans):
+        if result and first <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(last, result[-1][1]))
+        else:
+            result.append((first, last))
+    return result
+
+
+Said = tuple[tuple[tuple[str, str], float], ...]
+
+
+def _what_labels_say(lexicon: Lexicon, taxonomy: Taxonomy) -> list[tuple[Said, Said]]:
+    """For each lexicon label, which (head, label) its phrases are evidence for, plain and negated, with a weight."""
+    found: list[tuple[Said, Said]] = []
+    for head, label, strength in lexicon.labels:
+        plain: list[tuple[tuple[str, str], float]] = []
+        negated: list[tuple[tuple[str, str], float]] = []
+        theme = taxonomy.theme.get(label) if head == "theme" else None
+        if theme is not None:
+            plain = [(("stage", theme.stage), 2.0), (("areas", theme.area), 2.0)]
+            if SENTIMENT_OF_KIND[theme.kind]:
+                plain.append((("sentiment", SENTIMENT_OF_KIND[theme.kind]), 0.0))
+        elif head != "theme":
+            plain = [((_SHORT_OF.get(head, head), label), float(strength))]
+            if head in {"stage", "area"}:
+                negated = plain
+            elif head == "sentiment" and label in {"positive", "negative"}:
+                negated = [(("sentiment", "negative" if label == "positive" else "positive"), float(strength))]
+        found.append((tuple(plain), tuple(negated)))
+    return found

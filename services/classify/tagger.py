@@ -1,0 +1,287 @@
+"""Texts in, tags out: the whole classifier as one pure object. Knows no Kafka, no files.
+
+What is decided here: which label, how sure, and whether to rather not say. How probable each label is, `model` says;
+which words earned it, `evidence`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import cast, get_args
+
+import msgspec
+import numpy as np
+
+from services.classify.evidence import Decided, Evidencer, Reading
+from services.classify.features import Featuriser, Floats
+from services.classify.language import ENGLISH, language_of
+from services.classify.language import UNKNOWN as NO_LANGUAGE
+from services.classify.lexicon import Hit, Lexicon, Phrase, digest_of, sequences_of
+from services.classify.model import Model, probabilities
+from services.classify.ratings import favour, sentiment_of
+from services.classify.taxonomy import UNKNOWN, Taxonomy
+from services.classify.text import clean
+from services.classify.tokens import Stems, Tokenizer
+from services.contracts.events import AreaTag, Author, Intent, Rating, Sentiment, Tags, Unsure, Versions
+
+MOST_AREAS = 3
+MOST_SECONDARY = 2
+MOST_THEMES = 4
+_SECONDARY_FROM = 0.2
+_FEWEST_WORDS = 2
+_KIND_LIFTS_FROM = 1.2
+_FRAGILE_LIFTS_FROM = 1.6
+_CRITICAL = 3
+_BAD = 2
+_PLAINLY = 0.7
+_OWN_WORK_FAVOUR = 3.0
+_BATCH = 256
+_SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
+
+
+class Reason(StrEnum):
+    """Why a head would rather not say."""
+
+    LOW_CONFIDENCE = "low_confidence"
+    TOO_SHORT = "too_short"
+    LANGUAGE = "language"
+    NO_TEXT = "no_text"
+    RATING_ONLY = "rating_only"
+    CONFLICT = "conflict"
+
+
+class TagInput(msgspec.Struct, frozen=True):
+    """What tagging looks at. `further` are texts of answers: they count, but no evidence points into them."""
+
+    text: str | None = None
+    rating: Rating | None = None
+    language: str | None = None
+    author: Author = "customer"
+    further: tuple[str, ...] = ()
+
+
+class Tagger:
+    """Tags batches. Not thread-safe; give each thread its own."""
+
+    def __init__(self, model: Model, phrases: Sequence[Phrase], taxonomy: Taxonomy) -> None:
+        stems = stems_of(phrases, model.vocabulary.ngrams)
+        self.versions = Versions(model=model.version, taxonomy=taxonomy.version, lexicon=digest_of(phrases))
+        self._model = model
+        self._taxonomy = taxonomy
+        self._tokenizer = Tokenizer(stems)
+        self._lexicon = Lexicon(phrases, stems)
+        self._featuriser = Featuriser(model.vocabulary, stems, self._lexicon, taxonomy)
+        self._evidencer = Evidencer(model, self._lexicon, stems, taxonomy)
+        self._sentiment_order = [model.head("sentiment").labels.index(name) for name in _SENTIMENTS]
+
+    def tag(self, batch: Sequence[TagInput]) -> list[Tags]:
+        """Tags in the order of the inputs. Never raises for what is in a text."""
+        results: list[Tags | None] = [None] * len(batch)
+        places = []
+        for place, item in enumerate(batch):
+            if (item.text and not item.text.isspace()) or item.further:
+                places.append(place)
+            else:
+                results[place] = self._without_text(item)
+        for begin in range(0, len(places), _BATCH):
+            part = places[begin : begin + _BATCH]
+            for place, tags in zip(part, self._with_text([batch[p] for p in part]), strict=True):
+                results[place] = tags
+        return cast(list[Tags], results)
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Texts as the model sees them."""
+        cleaned = [clean(text) for text in texts]
+        tokens = self._tokenizer.read([c.text for c in cleaned])
+        hits = self._lexicon.find(tokens)
+        return Reading(cleaned, tokens, hits, self._featuriser(tokens, hits))
+
+    def _with_text(self, batch: Sequence[TagInput]) -> list[Tags]:
+        reading = self.read(["\n\n".join([item.text or "", *item.further]) for item in batch])
+        chances = probabilities(self._model, reading.features)
+        _favour_own_work(chances["stage"], self._model.head("stage").labels.index(UNKNOWN), batch)
+        chances["sentiment"] = favour(
+            chances["sentiment"][:, self._sentiment_order], [item.rating for item in batch], _SENTIMENTS
+        )
+        hits: dict[int, list[Hit]] = defaultdict(list)
+        for hit in reading.hits:
+            if not hit.negated and self._lexicon.labels[hit.label][0] in {"theme", "severity_kind"}:
+                hits[hit.doc].append(hit)
+        words = np.bincount(reading.tokens.doc[reading.tokens.stem > 0], minlength=len(batch))
+        drafts = []
+        for doc, item in enumerate(batch):
+            language = language_of(reading.texts[doc].text, item.language)
+            row = {head: chances[head][doc] for head in chances}
+            drafts.append(self._decided(item, row, hits[doc], int(words[doc]), language))
+        evidence = self._evidencer(reading, [decided for _, decided in drafts])
+        return [
+            msgspec.structs.replace(
+                tags, evidence=tuple(e for e in found if e.end <= len(item.text or "")) if found else ()
+            )
+            for (tags, _), found, item in zip(drafts, evidence, batch, strict=True)
+        ]
+
+    def _decided(
+        self, item: TagInput, chances: dict[str, Floats], hits: Sequence[Hit], words: int, language: str
+    ) -> tuple[Tags, Decided]:
+        model = self._model
+        stage_head, area_head = model.head("stage"), model.head("areas")
+        order = np.argsort(-chances["stage"])
+        stage, stage_confidence = stage_head.labels[order[0]], float(chances["stage"][order[0]])
+        secondary = tuple(
+            stage_head.labels[n]
+            for n in order[1 : MOST_SECONDARY + 1]
+            if chances["stage"][n] >= _SECONDARY_FROM and stage_head.labels[n] != UNKNOWN
+        )
+        areas = _areas(area_head.labels, chances["areas"], model.area_from)
+        feeling = int(chances["sentiment"].argmax())
+        sentiment, sentiment_confidence = _SENTIMENTS[feeling], float(chances["sentiment"][feeling])
+        intent_head = model.head("intent")
+        wish = int(chances["intent"].argmax())
+        kind, severity, severity_confidence = self._severity(chances["severity"], hits, sentiment)
+        silent = _silent_kind(sentiment) if sentiment_confidence >= _PLAINLY else ""
+        own_work = stage == UNKNOWN or item.author == "employee"
+        themes = self._themes(hits, stage, [a.area for a in areas], silent=silent, own_work=own_work)
+        theme_ids = tuple(self._lexicon.labels[hit.label][1] for hit in themes)
+        lead = self._taxonomy.theme[theme_ids[0]] if theme_ids else None
+        unsure = []
+        low = Reason.TOO_SHORT if words < _FEWEST_WORDS else Reason.LOW_CONFIDENCE
+        if language not in {ENGLISH, NO_LANGUAGE}:
+            unsure = [Unsure(head=head.name, reason=Reason.LANGUAGE) for head in model.heads]
+        else:
+            # a theme that people wrote phrases for, in the very place where the model looks, is a second witness
+            if stage_confidence < stage_head.sure_from and not (lead and lead.stage == stage):
+                unsure.append(Unsure(head="stage", reason=low))
+            if areas[0].confidence < area_head.sure_from and not (lead and lead.area == areas[0].area):
+                unsure.append(Unsure(head="areas", reason=low))
+            if sentiment_confidence < model.head("sentiment").sure_from:
+                contradicts = item.rating is not None and sentiment_of(item.rating) != sentiment
+                unsure.append(Unsure(head="sentiment", reason=Reason.CONFLICT if contradicts else low))
+            if chances["intent"][wish] < intent_head.sure_from:
+                unsure.append(Unsure(head="intent", reason=low))
+            if severity_confidence < model.head("severity").sure_from:
+                unsure.append(Unsure(head="severity", reason=low))
+        tags = Tags(
+            stage=stage,
+            stage_confidence=_rounded(stage_confidence),
+            secondary=secondary,
+            areas=areas,
+            themes=theme_ids,
+            sentiment=sentiment,
+            sentiment_confidence=_rounded(sentiment_confidence),
+            intent=cast(Intent, intent_head.labels[wish]),
+            intent_confidence=_rounded(float(chances["intent"][wish])),
+            severity=severity,
+            severity_confidence=_rounded(severity_confidence),
+            severity_kind=kind,
+            status="unsure" if any(u.head in {"stage", "areas"} for u in unsure) else "tagged",
+            unsure=tuple(unsure),
+            versions=self.versions,
+        )
+        labels = {
+            "stage": (stage,),
+            "areas": tuple(a.area for a in areas),
+            "sentiment": (sentiment,),
+            "intent": (tags.intent,),
+            "severity": (str(severity),) if severity else (),
+            "severity_kind": (kind,) if kind else (),
+        }
+        return tags, Decided(labels, themes)
+
+    def _severity(self, chances: Floats, hits: Sequence[Hit], sentiment: Sentiment) -> tuple[str | None, int, float]:
+        """Kind, severity and its confidence. A kind named in an unhappy text that is bad anyway is critical."""
+        expected = float(chances @ np.arange(len(chances)))
+        severity = round(expected)
+        kinds = [self._lexicon.labels[hit.label][1] for hit in hits if self._lexicon.labels[hit.label][0] != "theme"]
+        confidence = float(chances[severity])
+        if not kinds or sentiment not in {"negative", "mixed"}:
+            return None, severity, confidence
+        kind = max(dict.fromkeys(kinds), key=lambda name: (name != "vulnerable_person", kinds.count(name)))
+        needed = _FRAGILE_LIFTS_FROM if kind == "vulnerable_person" else _KIND_LIFTS_FROM
+        if expected >= needed:
+            return kind, _CRITICAL, max(float(chances[_CRITICAL]), 0.5)
+        return (kind if severity >= _BAD else None), severity, confidence
+
+    def _themes(
+        self,
+        hits: Sequence[Hit],
+        stage: str,
+        areas: Sequence[str],
+        *,
+        silent: str,
+        own_work: bool,
+    ) -> tuple[Hit, ...]:
+        """One hit per theme, the theme that says most first: longer phrases, in the predicted place. Themes of the
+        `silent` kind are left out, and those of employees' own work unless that is what the text is about."""
+        weight: dict[str, float] = defaultdict(float)
+        best: dict[str, Hit] = {}
+        for hit in hits:
+            head, label, _ = self._lexicon.labels[hit.label]
+            theme = self._taxonomy.theme.get(label) if head == "theme" else None
+            if theme is None or theme.kind == silent or (theme.stage == UNKNOWN and not own_work):
+                continue
+            weight[label] += hit.words
+            if label not in best:
+                weight[label] += 2 * (theme.stage == stage) + (theme.area in areas) + (theme.area == areas[0])
+            if label not in best or hit.words > best[label].words:
+                best[label] = hit
+        ranked = sorted(best, key=lambda label: (-weight[label], best[label].first, label))
+        return tuple(best[label] for label in ranked[:MOST_THEMES])
+
+    def _without_text(self, item: TagInput) -> Tags:
+        """A bare rating is tagged from the rating: nobody who looked at it could say more. Nothing at all is unsure."""
+        rated = item.rating is not None
+        sentiment: Sentiment = sentiment_of(item.rating) if item.rating is not None else "neutral"
+        reason = Reason.RATING_ONLY if rated else Reason.NO_TEXT
+        return Tags(
+            stage=UNKNOWN,
+            stage_confidence=1.0 if rated else 0.0,
+            areas=(AreaTag(area=UNKNOWN, confidence=1.0 if rated else 0.0),),
+            sentiment=sentiment,
+            sentiment_confidence=0.9 if rated else 0.0,
+            intent="other",
+            intent_confidence=0.5 if rated else 0.0,
+            severity=1 if sentiment == "negative" else 0,
+            severity_confidence=0.6 if rated else 0.0,
+            status="tagged" if rated else "unsure",
+            unsure=(Unsure(head="stage", reason=reason), Unsure(head="areas", reason=reason)),
+            versions=self.versions,
+        )
+
+
+def stems_of(phrases: Sequence[Phrase], ngrams: Sequence[str]) -> Stems:
+    """The stems that a lexicon and a vocabulary need."""
+    names = {part for ngram in ngrams for part in ngram.split(" ")}
+    for phrase in phrases:
+        for sequence in sequences_of(phrase):
+            for step in sequence:
+                if not isinstance(step, str):
+                    names.update(name for alternative in step for name in alternative)
+    return Stems(names)
+
+
+def _areas(labels: Sequence[str], chances: Floats, area_from: float) -> tuple[AreaTag, ...]:
+    order = np.argsort(-chances)
+    found = [AreaTag(area=labels[order[0]], confidence=_rounded(float(chances[order[0]])))]
+    if found[0].area == UNKNOWN:
+        return tuple(found)
+    for number in order[1:MOST_AREAS]:
+        if chances[number] >= area_from and labels[number] != UNKNOWN:
+            found.append(AreaTag(area=labels[number], confidence=_rounded(float(chances[number]))))
+    return tuple(found)
+
+
+def _silent_kind(sentiment: Sentiment) -> str:
+    """The kind of theme that nobody means who plainly feels so."""
+    return {"positive": "problem", "negative": "strength"}.get(sentiment, "")
+
+
+def _favour_own_work(stage: Floats, unknown: int, batch: Sequence[TagInput]) -> None:
+    """Employees mostly write about their own work, which is outside the journey."""
+    own = np.array([item.author == "employee" for item in batch])
+    stage[own, unknown] *= _OWN_WORK_FAVOUR
+    stage[own] /= stage[own].sum(axis=1, keepdims=True)
+
+
+def _rounded(confidence: float) -> float:
+    return round(confidence, 3)

@@ -1,0 +1,1 @@
+"""From the corpus in the repository to the artefact, and its figures."""
