@@ -40,6 +40,8 @@ def main() -> int:
         return _refuse(*error.problems, code=EXIT_MISCONFIGURED)
     except PaletteError as error:
         return _refuse(str(error))
+    except KeyboardInterrupt:  # before the signals were ours: while jars are fetched
+        return EXIT_FORCED
 
 
 def fetch_kafka() -> int:
@@ -48,6 +50,8 @@ def fetch_kafka() -> int:
         _fetch(Settings.load(), Console())
     except PaletteError as error:
         return _refuse(str(error))
+    except KeyboardInterrupt:
+        return EXIT_FORCED
     return 0
 
 

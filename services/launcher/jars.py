@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from services.launcher.refusal import CannotStart
 LOCK_FILE = Path(__file__).with_name("runtime.sha256")
 PARALLEL_DOWNLOADS = 8
 DOWNLOAD_TIMEOUT_S = 60
+_SCRATCH = ".fetching-"
+_ABANDONED_AFTER_S = 3600.0
 
 Download = Callable[["Jar", Path], Path]
 """Fetches one jar into a scratch folder and answers where it lies; raises any exception when it cannot."""
@@ -79,7 +82,8 @@ def _is_intact(path: Path, sha256: str) -> bool:
 def _fetch(missing: list[Jar], folder: Path, download: Download, progress: Progress) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".fetching-", dir=folder))
+        _clear_abandoned(folder)
+        scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
     except OSError as error:
         raise CannotStart(
             f"The cache folder {folder} cannot be written ({error.strerror}): "
@@ -98,6 +102,13 @@ def _fetch(missing: list[Jar], folder: Path, download: Download, progress: Progr
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Remove what fetches that were killed left; one that is under way elsewhere is younger."""
+    for scratch in folder.glob(f"{_SCRATCH}*"):
+        if time.time() - scratch.stat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _fetch_one(jar: Jar, scratch: Path, folder: Path, download: Download) -> None:

@@ -1,6 +1,7 @@
 """The cache of jars: nothing unverified is ever used, a complete cache needs nobody."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_damaged_jar_is_fetched_again(tmp_path: Path) -> None:
     ensure_jars(tmp_path, wanted=JARS, download=count)
     assert fetched == ["part-3"]
     assert paths[3].read_bytes() == CONTENTS["part-3"]
+
+
+def test_what_a_killed_fetch_left_is_cleared_and_one_under_way_is_not(tmp_path: Path) -> None:
+    abandoned, under_way = (tmp_path / "jars" / f".fetching-{name}" for name in ("old", "new"))
+    abandoned.mkdir(parents=True)
+    under_way.mkdir()
+    os.utime(abandoned, (0, 0))
+    ensure_jars(tmp_path, wanted=JARS, download=honest)
+    assert not abandoned.exists()
+    assert under_way.exists()
 
 
 def test_a_jar_with_another_digest_never_gets_its_final_name(tmp_path: Path) -> None:
