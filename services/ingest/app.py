@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from services.kit.settings import Settings
 
 def main(process: Process) -> None:
     """Runs ingest until it is told to stop."""
+    sys.setswitchinterval(0.001)  # the sender computes much; the loop must not wait five milliseconds for its turn
     settings, log = process.settings, process.log
     metrics = IngestMetrics(process.registry)
     sources = SourcesFile(
@@ -149,6 +151,7 @@ def _connect(settings: Settings) -> object:
         settings,
         client_id="palette-ingest",
         linger_ms=2,
+        batch_size=128 << 10,
         request_timeout_ms=15_000,
         bootstrap_timeout_ms=5_000,
         max_block_ms=5_000,

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple, TypeGuard, get_args
-from uuid import UUID
 
 import jsonschema_rs
 import msgspec
@@ -126,7 +125,9 @@ def check(candidate: Candidate, *, now: datetime, sources: Sources, pseudonyms: 
             (_problem(("source",), "unknown_source", "This source is not declared in sources.yaml."),),
         )
     name = ids.event_id(source, event["id"])
-    return Checked(event, name, UUID(name).bytes, _digest(event, occurred_at, pseudonyms), occurred_at)
+    return Checked(
+        event, name, bytes.fromhex(name.replace("-", "")), _digest(event, occurred_at, pseudonyms), occurred_at
+    )
 
 
 def compare(checked: Checked, known: bytes | None) -> Duplicate | Refused | None:

@@ -66,18 +66,21 @@ class Pseudonyms:
     """Turns customer ids into pseudonyms. The same id gives the same pseudonym for as long as the key lives."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._key = hashlib.sha256(key).digest()
+        self._keyed = hmac.new(key, digestmod="sha256")  # copied for each: the one-shot call gives up the interpreter
 
     def of(self, customer_id: str) -> Pseudonym | None:
         """None where the id names nobody: strangers must not share one timeline."""
         name = unicodedata.normalize("NFC", customer_id).strip()
         if name.casefold() in _ANONYMOUS:
             return None
-        return Pseudonym("c-" + hmac.digest(self._key, name.encode("utf-8", "replace"), "sha256").hex()[:32])
+        keyed = self._keyed.copy()
+        keyed.update(name.encode("utf-8", "replace"))
+        return Pseudonym("c-" + keyed.hexdigest()[:32])
 
     def digest(self, content: bytes) -> bytes:
         """16 bytes that tell contents apart. Keyed, so that short contents cannot be guessed from it."""
-        return hashlib.blake2b(content, digest_size=16, key=self._key[:64]).digest()
+        return hashlib.blake2b(content, digest_size=16, key=self._key).digest()
 
 
 class Masker:
@@ -97,10 +100,11 @@ class Masker:
     def _find(self, text: str, own: Iterable[tuple[str, str]], region: str | None, *, prose: bool) -> list[_Span]:
         taken: list[_Span] = []
         for value, kind in own:
-            _take(taken, _verbatim(text, value, kind))
+            if len(value) <= len(text):
+                _take(taken, _verbatim(text, value, kind))
         if "@" in text or "%40" in text or "＠" in text:
             _take(taken, _matches(_EMAIL, text, "email"))
-        if _MANY_DIGITS.search(text):
+        if len(text) >= _SHORTEST and _MANY_DIGITS.search(text):
             regions = self._regions if region is None else (region, *self._regions)
             _take(taken, _ibans(text))
             _take(taken, _cards(text))
@@ -139,6 +143,7 @@ def _replaced(text: str, spans: Sequence[_Span]) -> Masked:
 # ---- what is looked for ---------------------------------------------------------------------------------------------
 
 _GAP = r"[\s\u200b-\u200d\u2060\ufeff.\-\u2010-\u2015_/()*]"
+_SHORTEST = 6
 _MANY_DIGITS = re.compile(r"(?:\d\D{0,3}){6}")
 _EMAIL = re.compile(r"[\w.!#$&'*+/=?^`{|}~-]{1,100}(?:@|%40|＠)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}\d{2}(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
@@ -216,7 +221,7 @@ class _NationalId(NamedTuple):
 
 
 def _shape(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-]){pattern}(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"{pattern}(?![\w-])", re.IGNORECASE)
 
 
 _NATIONAL_IDS = (
@@ -241,13 +246,19 @@ _NATIONAL_IDS = (
 )
 
 
+_WORD_WITH_DIGIT = re.compile(r"(?<![\w-])(?=\w{0,6}\d|[A-Za-z]{1,2}[ -]\d)")
+
+
 def _national_ids(text: str) -> Iterator[_Span]:
-    for national_id in _NATIONAL_IDS:
-        for match in national_id.shape.finditer(text):
-            if national_id.speaks_of is not None and not _before(text, match.start(), national_id.speaks_of):
+    for word in _WORD_WITH_DIGIT.finditer(text):
+        start = word.start()
+        for national_id in _NATIONAL_IDS:
+            match = national_id.shape.match(text, start)
+            if match is None or not national_id.is_valid(match.group()):
                 continue
-            if national_id.is_valid(match.group()):
-                yield _Span(match.start(), match.end(), "national_id")
+            if national_id.speaks_of is None or _before(text, start, national_id.speaks_of):
+                yield _Span(start, match.end(), "national_id")
+                break
 
 
 def _before(text: str, place: int, words: re.Pattern[str]) -> bool:
