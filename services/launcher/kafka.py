@@ -136,7 +136,9 @@ class EmbeddedKafka:
     def _format_storage(self, java: list[str]) -> None:
         cluster_id_file = self.data_dir / "cluster.id"
         if not cluster_id_file.exists():
-            _write(cluster_id_file, base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            # the tool takes an id that begins with a dash for an option
+            cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+            _write(cluster_id_file, cluster_id)
         arguments = ["-t", cluster_id_file.read_text(encoding="ascii").strip(), "-c", "server.properties"]
         formatted = subprocess.run(
             [*java, "kafka.tools.StorageTool", "format", *arguments, "--ignore-formatted"],
