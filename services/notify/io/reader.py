@@ -27,7 +27,8 @@ from services.notify.io.outbox import Finished, Outbox
 from services.notify.step import SERVICE, Arrivals, letter, read
 
 _POLL_MS = 250
-_ALONE_LIMIT_SECONDS = 20.0
+_COMMIT_EVERY_SECONDS = 5.0
+_COMMIT_LIMIT_MS = 5_000
 
 
 class NotificationReader:
@@ -55,6 +56,7 @@ class NotificationReader:
         self._halt = HaltDecision()
         self._resume = threading.Event()
         self._sending: dict[str, Any] = {}
+        self._committed = time.monotonic()
         settings = process.settings
         self._begun = BegunNote(settings.data_dir / "worker" / f"{SERVICE}-{settings.worker}.begun")
         self._producer: KafkaProducer = producer(settings, max_block_ms=5_000)
@@ -103,6 +105,7 @@ class NotificationReader:
         found = self._consumer.poll(timeout_ms=_POLL_MS)
         messages = [_raw(record) for records in found.values() for record in records]
         if not messages:
+            self._commit_now_and_then()
             return
         started = time.perf_counter()
         arrivals = self._arrivals(messages)
@@ -131,9 +134,15 @@ class NotificationReader:
         self._begun.begin([message], alone=True)
         return read([message], at=at, version=version)
 
+    def _commit_now_and_then(self) -> None:
+        """Passes the marks that end transactions: they are no messages, and would look like one left over for ever."""
+        if time.monotonic() - self._committed > _COMMIT_EVERY_SECONDS:
+            self._commit()
+
     def _commit(self) -> None:
+        self._committed = time.monotonic()
         try:
-            self._consumer.commit()
+            self._consumer.commit(timeout_ms=_COMMIT_LIMIT_MS)
         except (CommitFailedError, RebalanceInProgressError):
             self._process.log.info("partitions moved before a commit; their messages are read again")
         except KafkaError as error:
@@ -200,8 +209,8 @@ class NotificationReader:
         over = [(key, future) for key, future in self._sending.items() if future.is_done]
         for key, future in over:
             del self._sending[key]
-            if future.failed() and not future.exception.retriable:
-                raise future.exception
+            if future.failed() and not getattr(future.exception, "retriable", False):
+                raise future.exception  # the producer is dead for good: a new process makes a new one
         self._outbox.reported([key for key, future in over if future.succeeded()])
 
     def _send(self, output: Outbound) -> Any:
