@@ -16,7 +16,7 @@ SAMPLE = [json.loads(line) for line in EVENTS.read_text(encoding="utf-8").splitl
 STRANDS = {"driver-marked-delivered": "parcels-north", "app-logs-out": "app-logout"}
 POLICY = HERE.parents[2] / "deploy" / "policy"
 TAXONOMY = yaml.safe_load((POLICY / "taxonomy.yaml").read_text(encoding="utf-8"))
-COMMANDS = {"acknowledge", "assign", "start", "comment", "resolve", "reopen"}
+COMMANDS = {"acknowledge", "assign", "start", "comment", "resolve"}
 
 
 def events_of(strand: str) -> list[dict[str, Any]]:
