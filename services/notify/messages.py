@@ -16,7 +16,10 @@ from services.notify.names import Names
 MOST_VERBATIMS = 3
 _LONGEST_VERBATIM = 600
 _LONGEST_ATTRIBUTE = 80
+_LONGEST_ASK = 600
 _NOTHING_KNOWN = "unknown"
+_OWN_PEOPLE = "engagement"
+_CRITICAL = 3
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,16 +43,19 @@ def compose(told: Notification, *, names: Names, page_url: str, verbatims: Seque
     """The message of a notification. `verbatims` are masked texts of customers, worst first; at most three are used."""
     action = told.action
     link = f"{page_url.rstrip('/')}/actions/{action.id}"
-    quotes = [_cut(text, _LONGEST_VERBATIM) for text in verbatims if text.strip()][:MOST_VERBATIMS]
+    quotes = _quotes(action.plan, verbatims)
     title = f"{_OPENINGS[told.why]}{_capital(what(action.plan, names))}{where(action.plan)}: {how_many(action)}"
+    due = f"It is due by {moment(action.resolve_due_at)}"
+    if action.state == "open":
+        due += f"; please say by {moment(action.acknowledge_due_at)} who takes it"
     sentences = [
         f"{title} since {day(action.first_occurred_at)}.",
+        *(["At least one of them is critical."] if action.severity >= _CRITICAL else []),
         *_late(told),
-        f"{_capital(names.team(told.team))} is asked to {expected(action.plan)} by {moment(action.resolve_due_at)}"
-        + (f", and to say by {moment(action.acknowledge_due_at)} who takes it." if action.state == "open" else "."),
+        f"For {names.team(told.team)}: {expected(action.plan)}",
+        f"{due}.",
+        *([f"{action.owner} has it."] if action.owner else []),
     ]
-    if action.owner:
-        sentences.append(f"{action.owner} has it.")
     text = " ".join(sentences)
     if quotes:
         text += "\n\n" + "\n".join(f"“{quote}”" for quote in quotes)
@@ -86,17 +92,16 @@ def how_many(action: Action) -> str:
     messages = f"{action.signals:,} message{'' if action.signals == 1 else 's'}"
     if action.customers < 1:
         return messages
-    return f"{messages} from {action.customers:,} customer{'' if action.customers == 1 else 's'}"
+    one, more = ("person", "people") if action.plan.part == _OWN_PEOPLE else ("customer", "customers")
+    return f"{messages} from {action.customers:,} {one if action.customers == 1 else more}"
 
 
 def expected(plan: Plan) -> str:
-    """What is asked for: the team's own words from policy, else what the kind of action means."""
-    if plan.ask.strip():
-        ask = _plain(plan.ask, longest=300).rstrip(".")
-        return ask[0].lower() + ask[1:] if ask[:2].istitle() else ask
-    if plan.action == "recovery":
-        return "put this right for the customer"
-    return "find the cause and fix it"
+    """What is asked for, as whole sentences: policy's own words, else what the kind of action means."""
+    ask = _cut(plan.ask, _LONGEST_ASK)
+    if not ask:
+        ask = "Put this right for the customer" if plan.action == "recovery" else "Find the cause and fix it"
+    return ask if ask.endswith((".", "!", "?", "…")) else f"{ask}."
 
 
 def day(at: datetime) -> str:
@@ -122,6 +127,14 @@ def _late(told: Notification) -> list[str]:
     if "resolve_due" in action.breached:
         return [f"It should have been resolved by {moment(action.resolve_due_at)}."]
     return [f"Nobody has taken it; that was due by {moment(action.acknowledge_due_at)}."]
+
+
+def _quotes(plan: Plan, verbatims: Sequence[str]) -> list[str]:
+    """What customers said. What our own people said about their work is quoted to nobody: few of them are few enough
+    to be recognised."""
+    if plan.part == _OWN_PEOPLE:
+        return []
+    return [_cut(text, _LONGEST_VERBATIM) for text in verbatims if text.strip()][:MOST_VERBATIMS]
 
 
 def _facts(told: Notification, names: Names, quotes: list[str]) -> dict[str, Any]:
@@ -161,8 +174,8 @@ def _facts(told: Notification, names: Names, quotes: list[str]) -> dict[str, Any
     }
 
 
-def _plain(text: str, *, longest: int = _LONGEST_ATTRIBUTE) -> str:
-    return _cut(text.replace("_", " "), longest)
+def _plain(text: str) -> str:
+    return _cut(text.replace("_", " "), _LONGEST_ATTRIBUTE)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -33,15 +33,15 @@ def test_a_fix_says_what_where_how_many_since_when_who_what_and_until_when() -> 
     told = notification()
     assert text_of(told) == (
         "Driver marked it delivered (region north): 5 messages from 4 customers since 31 Oct 2026. "
-        "Delivery is asked to find the cause and fix it by 7 Nov 2026, 12:00 UTC, "
-        "and to say by 2 Nov 2026, 20:00 UTC who takes it."
+        "For Delivery: Find the cause and fix it. "
+        "It is due by 7 Nov 2026, 12:00 UTC; please say by 2 Nov 2026, 20:00 UTC who takes it."
         f"\n\nhttp://127.0.0.1:8080/actions/{told.action.id}"
     )
 
 
 def test_the_teams_own_words_are_used_where_policy_has_them() -> None:
-    told = notification(of=action(plan=plan(ask="Ring the depot and move the safe place.")))
-    assert "Delivery is asked to ring the depot and move the safe place by 7 Nov" in text_of(told)
+    told = notification(of=action(plan=plan(ask="Customers have an idea. Decide whether to try it")))
+    assert "For Delivery: Customers have an idea. Decide whether to try it. It is due by 7 Nov" in text_of(told)
 
 
 def test_a_problem_without_a_theme_is_told_by_the_names_of_its_part_and_step() -> None:
@@ -52,7 +52,19 @@ def test_a_problem_without_a_theme_is_told_by_the_names_of_its_part_and_step() -
 def test_one_message_of_one_customer_is_singular() -> None:
     told = notification(of=action(plan=plan(action="recovery"), signals=1, customers=1))
     assert "1 message from 1 customer since" in text_of(told)
-    assert "is asked to put this right for the customer by" in text_of(told)
+    assert "For Delivery: Put this right for the customer. It is due by" in text_of(told)
+
+
+def test_what_is_critical_is_said() -> None:
+    assert "At least one of them is critical." in text_of(notification(of=action(severity=3)))
+    assert "critical" not in text_of(notification())
+
+
+def test_what_our_own_people_said_is_quoted_to_nobody() -> None:
+    told = notification(of=action(plan=plan(part="engagement")))
+    message = compose(told, names=NAMES, page_url=PAGE, verbatims=["The rota is chaos."])
+    assert "5 messages from 4 people since" in message.text
+    assert "rota" not in message.body().decode()
 
 
 def test_customers_that_cannot_be_told_apart_are_not_counted() -> None:
@@ -92,7 +104,7 @@ def test_at_most_three_verbatims_are_quoted_on_one_line_each() -> None:
 def test_no_internal_word_is_read_by_a_team(theme: str | None, why: str) -> None:
     told = notification(why=why, of=action(plan=plan(theme=theme, attributes={})))
     prose = compose(told, names=NAMES, page_url=PAGE).text.rsplit("\n\n", 1)[0]
-    assert not INTERNAL.search(prose.replace("find the cause", "")), prose
+    assert not INTERNAL.search(prose.replace("Find the cause", "")), prose
 
 
 def test_ids_without_a_name_are_made_readable() -> None:
