@@ -1,0 +1,132 @@
+"""The whole product against the bare model, on the same texts in one run: rate, CPU, latency, memory, second start."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import psutil
+
+from services.classify.app import load_tagger
+from services.classify.text import TagInput
+from tests.bench.figures import Figure, percentile
+from tests.builders import feedback
+from tests.system.product import ROOT, Product
+from tests.waiting import until
+
+_CORPUS = ROOT / "services" / "classify" / "training"
+_EVENTS = 6000
+
+
+def texts(count: int) -> list[str]:
+    """Texts of the corpus, repeated with a number so that no two are the same."""
+    lines = [json.loads(line)["text"] for path in sorted(_CORPUS.glob("*.jsonl")) for line in path.open(encoding="utf-8")]
+    return [f"{lines[n % len(lines)]} ({n})" for n in range(count)]
+
+
+def bare_model(said: list[str]) -> tuple[float, float]:
+    """Texts per second and CPU seconds per text of the model alone, in batches of 256 in this process."""
+    tagger = load_tagger()
+    inputs = [TagInput(text=text) for text in said]
+    tagger.tag(inputs[:256])
+    process = psutil.Process()
+    cpu, began = sum(process.cpu_times()[:2]), time.perf_counter()
+    for start in range(0, len(inputs), 256):
+        tagger.tag(inputs[start : start + 256])
+    took = time.perf_counter() - began
+    return len(inputs) / took, (sum(process.cpu_times()[:2]) - cpu) / len(inputs)
+
+
+def measure(folder: Path) -> list[Figure]:
+    """Starts a product of its own in `folder` and measures it from outside."""
+    said = texts(_EVENTS)
+    bare_rate, bare_cpu = bare_model(said)
+    product = Product(folder).start()
+    try:
+        rate, cpu = _through_the_whole(product, said)
+        latencies = _single_posts(product, rate=200, seconds=10)
+        memory = sum(_memory(p) for p in _processes(product))
+        product.stop()
+        began = time.perf_counter()
+        product.start()
+        second_start = time.perf_counter() - began
+    finally:
+        product.end()
+    p99 = percentile(latencies, 0.99) * 1000
+    return [
+        Figure("bare model, one process", bare_rate, "texts/s"),
+        Figure("end to end, HTTP in to tagged event in the store", rate, "events/s"),
+        Figure("end to end ÷ bare model", rate / bare_rate, "", "at least 0.5, aim 0.7", rate / bare_rate >= 0.5),
+        Figure("CPU per event, all processes ÷ bare model", cpu / bare_cpu, "", "aim 2", cpu / bare_cpu <= 2),
+        Figure("single POST at 200/s, p50", percentile(latencies, 0.5) * 1000, "ms"),
+        Figure("single POST at 200/s, p99", p99, "ms", "under 50", p99 < 50),
+        Figure("memory of everything, Kafka included", memory / 2**30, "GiB", "under 1.5", memory / 2**30 < 1.5),
+        Figure("second start until ready", second_start, "s", "under 15", second_start < 15),
+    ]
+
+
+def _processes(product: Product) -> list[psutil.Process]:
+    assert product.process is not None
+    launcher = psutil.Process(product.process.pid)
+    return [launcher, *launcher.children(recursive=True)]
+
+
+def _memory(process: psutil.Process) -> int:
+    """Proportional share, so that pages shared between processes are counted once."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
+
+
+def _cpu(product: Product) -> float:
+    return sum(sum(p.cpu_times()[:2]) for p in _processes(product))
+
+
+def _through_the_whole(product: Product, said: list[str]) -> tuple[float, float]:
+    """Events per second from the first POST until the last is readable as tagged, and CPU seconds per event."""
+    warm = [feedback(source="warm", id=f"w-{n}", text=text) for n, text in enumerate(said[:200])]
+    product.post_batch(warm).raise_for_status()
+    _wait_tagged(product, "warm", len(warm))
+    events = [feedback(source="bench", id=f"b-{n}", text=text, customer={"id": f"B-{n}"}) for n, text in enumerate(said)]
+    cpu, began = _cpu(product), time.perf_counter()
+    for start in range(0, len(events), 100):
+        while product.post_batch(events[start : start + 100]).status_code != 202:
+            continue
+    _wait_tagged(product, "bench", len(events))
+    return len(events) / (time.perf_counter() - began), (_cpu(product) - cpu) / len(events)
+
+
+def _wait_tagged(product: Product, source: str, count: int) -> None:
+    """Asks what is not tagged yet: one small query, so that asking costs the product little."""
+
+    def all_tagged() -> bool:
+        first = product.get("/v1/feedback", source=source, status="received", limit=1)["items"]
+        return not first and product.get("/v1/counts", source=source)["events"] == count
+
+    until(all_tagged, seconds=180, every=0.2, what=f"{count} events of {source} to be tagged")
+
+
+def _single_posts(product: Product, *, rate: int, seconds: int) -> list[float]:
+    """Answer times of single POSTs that begin at a fixed rate, whatever the answers do (no coordinated omission)."""
+    total = rate * seconds
+    taken: list[float] = []
+    lock = threading.Lock()
+    begin = time.perf_counter() + 0.2
+
+    def sender(first: int, step: int) -> None:
+        with httpx2.Client(trust_env=False, timeout=20) as http:
+            for n in range(first, total, step):
+                due = begin + n / rate
+                time.sleep(max(0.0, due - time.perf_counter()))
+                http.post(product.intake, json=feedback(source="single", id=f"s-{n}")).raise_for_status()
+                with lock:
+                    taken.append(time.perf_counter() - due)
+
+    threads = [threading.Thread(target=sender, args=(n, 8)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken
