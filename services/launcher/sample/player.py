@@ -173,7 +173,7 @@ def _command(client: httpx2.Client, settings: Settings, told: dict[str, Any], at
 
 
 def _find(client: httpx2.Client, base: str, meant: dict[str, str]) -> str | None:
-    """The newest action whose plan has the theme, stage, area and attributes that were told."""
+    """The newest action whose plan has the rule, theme, stage, area and attributes that were told."""
     deadline = time.monotonic() + 10.0
     while True:
         answer = client.get(f"{base}/v1/actions", params={"limit": 200})
@@ -187,5 +187,5 @@ def _find(client: httpx2.Client, base: str, meant: dict[str, str]) -> str | None
 
 
 def _matches(action: dict[str, Any], meant: dict[str, str]) -> bool:
-    known = action["attributes"] | {k: action[k] for k in ("theme", "stage", "area")}
+    known = action["attributes"] | {k: action[k] for k in ("rule", "theme", "stage", "area")}
     return all(known.get(name) == value for name, value in meant.items())

@@ -78,10 +78,13 @@ def test_commands_are_in_order_of_time_within_their_action_and_name_people_of_th
         assert command["command"] != "resolve" or "We expect" in command["comment"]
 
 
-def test_every_theme_of_the_story_is_in_the_taxonomy() -> None:
-    known = {theme["id"] for theme in TAXONOMY["themes"]}
-    used = {command["action"]["theme"] for command in STORY["commands"] if "theme" in command["action"]}
-    assert used <= known
+def test_every_theme_and_rule_of_the_story_is_in_the_policy() -> None:
+    themes = {theme["id"] for theme in TAXONOMY["themes"]}
+    rules = {rule["name"] for rule in yaml.safe_load((POLICY / "rules.yaml").read_text(encoding="utf-8"))["rules"]}
+    meant = [command["action"] for command in STORY["commands"]]
+    assert {action["theme"] for action in meant if "theme" in action} <= themes
+    assert {action["rule"] for action in meant if "rule" in action} <= rules
+    assert all("theme" in action or "rule" in action for action in meant)
 
 
 def test_the_teams_of_the_story_and_the_sources_of_the_events_are_those_of_the_policy() -> None:
