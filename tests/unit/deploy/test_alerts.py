@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from services.cli import app
 from tests.unit.deploy.promql import problems
 
 ROOT = Path(__file__).parents[3]
@@ -75,6 +77,17 @@ def test_a_section_says_what_it_means_what_is_at_risk_where_to_look_what_to_do_a
 @pytest.mark.parametrize("rule", ALERTS.values(), ids=ALERTS)
 def test_an_alert_is_about_metrics_that_the_services_declare(rule: dict[str, Any]) -> None:
     assert problems(rule["expr"]) == []
+
+
+def test_every_command_of_the_runbook_exists() -> None:
+    known = {
+        f"{name} {sub}" if sub else name
+        for name, command in get_command(app).commands.items()
+        for sub in (getattr(command, "commands", None) or ("",))
+    }
+    used = set(re.findall(r"(?:^|`)palette\s((?:dead-letters|rules|keys) [a-z]+|[a-z-]+)", RUNBOOK, re.MULTILINE))
+    assert used
+    assert used <= known
 
 
 def test_both_configurations_scrape_the_same_services() -> None:
