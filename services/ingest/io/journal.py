@@ -85,12 +85,12 @@ class Journal:
             if len(found) >= 10_000:
                 self._ids.add(found)
                 found.clear()
-            self._count(record.end, record.at_ms / 1000, 1)
+            if record.end > self._segments.acknowledged:
+                self._count(record.end, record.at_ms / 1000, 1)
 
         recovered = self._segments.recover(seen)
         self._ids.add(found)
         self.resend_from, self.cut_bytes = recovered
-        self._uncount(self._segments.acknowledged)
         self._thread.start()
 
     def close(self) -> None:

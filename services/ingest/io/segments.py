@@ -38,7 +38,8 @@ class Recovered(NamedTuple):
 
 
 class Segments:
-    """Append-only files that together are one sequence of bytes. `recover` before anything else."""
+    """Append-only files that together are one sequence of bytes. `recover` before anything else; while it runs,
+    `acknowledged` is already what the mark says."""
 
     def __init__(self, folder: Path, *, size: int) -> None:
         self._folder = folder
@@ -61,7 +62,7 @@ class Segments:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._hold()
         self._mark = os.open(self._folder / "acknowledged", os.O_RDWR | os.O_CREAT, 0o600)
-        marked = self._read_mark()
+        marked = self.acknowledged = self._read_mark()
         self._segments = sorted(_Segment(int(p.stem), p) for p in self._folder.glob(f"*{_SUFFIX}"))
         power_cut = self._was_power_cut()
         recent: list[tuple[int, int]] = []
