@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response
@@ -13,11 +14,15 @@ from starlette.types import ASGIApp
 
 from services.api.io.consumer import Consumer
 from services.api.io.desk import Desk
+from services.api.io.figure_routes import figure_routes
+from services.api.io.gather import Gather
 from services.api.io.news import News
+from services.api.io.pages import Pages, page_routes, static_files
 from services.api.io.policy import POLICY, PolicyWatcher
 from services.api.io.publisher import Publisher
-from services.api.io.routes import action_routes, feedback_routes
+from services.api.io.routes import Base, action_routes, feedback_routes
 from services.api.io.store import Store, open_store
+from services.api.io.tagger import Tagger
 from services.api.io.watch import Watch
 from services.api.metrics import WatchMetrics
 from services.api.project import TOPICS
@@ -27,7 +32,9 @@ from services.kit.clock import Clock, utc_now
 from services.kit.http import Guard, HttpMetrics, ops_routes, problem, serve
 from services.kit.metrics import ConsumerMetrics, PolicyMetrics
 from services.kit.process import Process
+from services.kit.settings import url_host
 
+_FOR_PROGRAMS = ("/v1/", "/health/", "/metrics", "/control/", "/static/")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -51,6 +58,8 @@ class Parts:
     watcher: PolicyWatcher
     watch: Watch
     desk: Desk
+    gather: Gather
+    tagger: Tagger
     app: ASGIApp
 
     def start(self) -> None:
@@ -63,6 +72,7 @@ class Parts:
         self.watch.stop()
         self.watcher.stop()
         self.publisher.close()
+        self.tagger.close()
         self.store.close()
 
 
@@ -81,11 +91,35 @@ def build(process: Process, *, clock: Clock = utc_now) -> Parts:
     watcher = PolicyWatcher(process, store, publisher, PolicyMetrics(process.registry, [POLICY]), clock=clock)
     watch = Watch(process, store, WatchMetrics(process.registry), clock=clock)
     desk = Desk(store, publisher, news, clock=clock)
-    app = _application(process, store, desk, watcher, consumer)
-    return Parts(process, store, news, publisher, consumer, watcher, watch, desk, app)
+    tagger = Tagger(settings)
+    gather = Gather(store, watcher, clock=clock)
+    pages = Pages(
+        store=store,
+        desk=desk,
+        gather=gather,
+        watcher=watcher,
+        watch=watch,
+        tagger=tagger,
+        intake=f"http://{url_host(settings.bind)}:{settings.ingest_port}",
+        version=process.version,
+        clock=clock,
+    )
+    app = _application(
+        process,
+        pages,
+        consumer,
+        lambda base: (
+            feedback_routes(store, desk, watcher, base),
+            action_routes(store, desk, watcher, base),
+            figure_routes(gather, watcher, tagger, clock),
+        ),
+    )
+    return Parts(process, store, news, publisher, consumer, watcher, watch, desk, gather, tagger, app)
 
 
-def _application(process: Process, store: Store, desk: Desk, watcher: PolicyWatcher, consumer: Consumer) -> ASGIApp:
+def _application(
+    process: Process, pages: Pages, consumer: Consumer, routers: Callable[[Base], tuple[APIRouter, ...]]
+) -> ASGIApp:
     app = FastAPI(
         title="Palette",
         version=process.version,
@@ -94,15 +128,17 @@ def _application(process: Process, store: Store, desk: Desk, watcher: PolicyWatc
         redoc_url=None,
         openapi_url="/openapi.json",
     )
+    public_url = process.settings.public_url.rstrip("/")
 
     def base(request: Request) -> str:
-        return settings_url or str(request.base_url).rstrip("/")
+        return public_url or str(request.base_url).rstrip("/")
 
-    settings_url = process.settings.public_url.rstrip("/")
-    app.include_router(feedback_routes(store, desk, watcher, base))
-    app.include_router(action_routes(store, desk, watcher, base))
     app.router.routes.extend(ops_routes(process.health, process.registry, controls={"resume": consumer.resume}))
-    _errors(app, process)
+    for router in routers(base):
+        app.include_router(router)
+    app.include_router(page_routes(pages))
+    app.mount("/static", static_files())
+    _errors(app, process, pages)
     app.add_middleware(BaseHTTPMiddleware, dispatch=_secured)
     guarded = Guard(app, settings=process.settings)
     return HttpMetrics(process.registry).middleware(guarded, routes=app.routes)
@@ -115,10 +151,18 @@ async def _secured(request: Request, call: Callable[[Request], Awaitable[Respons
     return response
 
 
-def _errors(app: FastAPI, process: Process) -> None:
-    async def bad_query(_: Request, error: Any) -> Response:
+def _errors(app: FastAPI, process: Process, pages: Pages) -> None:
+    def answer(request: Request, api: Response, heading: str, detail: str) -> Response:
+        """A page for people, problem+json for programs."""
+        if request.url.path.startswith(_FOR_PROGRAMS):
+            return api
+        return pages.error(request, api.status_code, heading, detail)
+
+    async def bad_query(request: Request, error: Any) -> Response:
         not_json = any(p.code == "not_json" for p in error.problems)
-        return problem(400 if not_json else 422, "This cannot be asked", errors=error.problems)
+        api = problem(400 if not_json else 422, "This cannot be asked", errors=error.problems)
+        detail = "; ".join(f"{p.pointer.removeprefix('/')}: {p.message}" for p in error.problems)
+        return await run_in_threadpool(answer, request, api, "This cannot be asked", detail)
 
     async def invalid(_: Request, error: Any) -> Response:
         # FastAPI's own answer repeats the input, which may be a customer's words
@@ -127,8 +171,11 @@ def _errors(app: FastAPI, process: Process) -> None:
     async def away(_: Request, error: Any) -> Response:
         return problem(503, "Try again", code="away", detail=str(error), retry_after=error.retry_after)
 
-    async def http_error(_: Request, error: Any) -> Response:
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+    async def http_error(request: Request, error: Any) -> Response:
+        api = problem(error.status_code, str(error.detail), headers=error.headers)
+        if error.status_code != 404:
+            return api
+        return await run_in_threadpool(answer, request, api, "There is nothing here", "The address is wrong.")
 
     async def bug(_: Request, error: Exception) -> Response:
         process.log.bug("request failed", error)

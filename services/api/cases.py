@@ -127,7 +127,7 @@ def _comment_of(action: Action, change: str) -> str | None:
 
 def headline(stories: Sequence[Story], *, today: date) -> Headline | None:
     """The greatest story: most cases a week at its height, told while it is news."""
-    news = [s for s in stories if s.action.plan.action == "cause" and _is_news(s.action, today)]
+    news = [s for s in stories if s.action.plan.part == "improvement" and _is_news(s.action, today)]
     if not news:
         return None
     story = max(news, key=lambda s: (_weight(s), s.action.id))
@@ -135,13 +135,10 @@ def headline(stories: Sequence[Story], *, today: date) -> Headline | None:
     since = day(action.first_occurred_at.date(), today=today)
     people = max(action.customers, 0)
     told = count(people, "customer") if people else count(action.signals, "report")
-    if story.is_active:
-        what = f"{told} since {since}, {about(story.lately)} a week now"
-    else:
-        what = f"{told} since {since}"
+    lately = f", {about(story.lately)} a week now" if story.is_active else ""
     return Headline(
         story=story,
-        what=what,
+        what=f"{told} since {since}{lately}",
         who=_who(story, today=today),
         done=first_sentence(story.done) if story.done else "",
         moved=_moved(story, today=today),
@@ -190,15 +187,15 @@ def _moved(story: Story, *, today: date) -> str:
 def next_step(action: Action, *, now: datetime) -> str:
     """What is expected of whom, in a few words."""
     if action.state == "open":
-        return "Somebody says that they have seen it"
+        return "next: somebody says that they have seen it"
     if action.state == "acknowledged":
-        return "Somebody starts on it"
+        return "next: somebody starts on it"
     if action.state == "in_progress":
-        return "Put it right and say what was done"
+        return "next: put it right and say what was done"
     if action.state == "resolved" and action.expectation is not None:
         ends = (action.expectation.since + timedelta(days=action.expectation.days)).date()
-        return f"Palette counts until {day(ends, today=now.date())}"
-    return "Nothing more to do"
+        return f"counted until {day(ends, today=now.date())}"
+    return "nothing more to do"
 
 
 def _sum(days: Mapping[int, int], first: int, last: int) -> int:

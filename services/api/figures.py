@@ -1,6 +1,7 @@
 """The palette, the journey and what moved, assembled from sums of the roll-ups. Knows no SQL and no HTML.
 
 Periods: `now` is the last four weeks with today as last day, `before` the four before them, the trend is twelve weeks.
+Scores come from the last four weeks where enough people answered, else from all twelve.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,12 +58,13 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class AreaToday(msgspec.Struct, frozen=True):
-    """One column of the palette."""
+    """One column of the palette. `long` says that the score needed twelve weeks to have answers enough."""
 
     area: str
     name: str
     score: Score | None
     score_before: Score | None
+    long: bool
     cell: Cell
     before: Cell
     weeks: list[float]
@@ -70,7 +72,7 @@ class AreaToday(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A theme whose last week is unlike the four weeks before it."""
+    """A theme whose last fortnight is unlike the four weeks before it; `usual` is of a fortnight, too."""
 
     theme: str
     name: str
@@ -97,6 +99,7 @@ def palette(
     days: Mapping[str, Mapping[int, int]],
     ratings: Mapping[tuple[str, str], tuple[int, ...]],
     ratings_before: Mapping[tuple[str, str], tuple[int, ...]],
+    ratings_long: Mapping[tuple[str, str], tuple[int, ...]],
     themes: Mapping[str, Mapping[int, int]],
 ) -> list[AreaToday]:
     """One column per area of the taxonomy, in its order."""
@@ -105,8 +108,9 @@ def palette(
         AreaToday(
             area=area,
             name=name,
-            score=(best := headline_score(ratings, area)),
-            score_before=_score_of(ratings_before, area, best.kind) if best else None,
+            score=(best := _best(ratings, ratings_long, area))[0],
+            score_before=_score_of(ratings_before, area, best[0].kind) if best[0] and not best[1] else None,
+            long=best[1],
             cell=column(now, area),
             before=column(before, area),
             weeks=weeks_of(days.get(area, {}), last=last, weeks=TREND_WEEKS),
@@ -115,6 +119,17 @@ def palette(
         for area, name in names.areas.items()
         if area != OTHER
     ]
+
+
+def _best(
+    ratings: Mapping[tuple[str, str], tuple[int, ...]], long: Mapping[tuple[str, str], tuple[int, ...]], area: str
+) -> tuple[Score | None, bool]:
+    """The score to show, and whether it is of twelve weeks."""
+    found = headline_score(ratings, area)
+    if found is not None and found.enough:
+        return found, False
+    longer = headline_score(long, area)
+    return (longer, True) if longer is not None else (found, False)
 
 
 def column(cells: Mapping[tuple[str, str], Cell], area: str) -> Cell:
@@ -166,15 +181,15 @@ def _said_by_area(names: Names, themes: Mapping[str, Mapping[int, int]], *, last
 
 
 def moved(names: Names, themes: Mapping[str, Mapping[int, int]], *, last: int) -> list[Moved]:
-    """Themes whose last seven days are surely unlike the four weeks before, the greatest change first."""
+    """Themes whose last fortnight is surely unlike the four weeks before, the greatest change first."""
     found = []
     for theme, days in themes.items():
-        now = _sum(days, last - 6, last)
-        usual = _sum(days, last - 6 - 7 * USUAL_WEEKS, last - 7)
-        if now + usual < ENOUGH or chance(now, 1, usual, USUAL_WEEKS) > _SURE:
+        now = _sum(days, last - 13, last)
+        usual = _sum(days, last - 13 - 7 * USUAL_WEEKS, last - 14)
+        if now + usual < ENOUGH or chance(now, 2, usual, USUAL_WEEKS) > _SURE:
             continue
         weeks = weeks_of(days, last=last, weeks=TREND_WEEKS)
-        found.append(Moved(theme, names.theme(theme), names.kind(theme), now, usual / USUAL_WEEKS, weeks))
+        found.append(Moved(theme, names.theme(theme), names.kind(theme), now, 2 * usual / USUAL_WEEKS, weeks))
     return sorted(found, key=lambda m: (-abs(m.last - m.usual), m.theme))
 
 

@@ -1,4 +1,4 @@
-"""A customer's text cut into runs: plain, masked, or words that earned a tag. Pure; escaping is the template's business."""
+"""A customer's text cut into runs: plain, masked, or words that earned a tag. Escaping is the template's business."""
 
 from collections.abc import Sequence
 

@@ -72,9 +72,9 @@ def history(connection: Connection, action: str) -> list[ActionChanged]:
     return [_change.decode(row.body) for row in reversed(rows)]
 
 
-def outcome_of(connection: Connection, change_ids: Sequence[str]) -> ActionChanged | None:
+def outcome_of(connection: Connection, command: str) -> ActionChanged | None:
     """The change, or the refusal, that a command caused."""
-    row = connection.execute(select(db.changes.c.body).where(db.changes.c.id.in_(list(change_ids)))).first()
+    row = connection.execute(select(db.changes.c.body).where(db.changes.c.command == command)).first()
     return _change.decode(row.body) if row is not None else None
 
 

@@ -14,7 +14,6 @@ from services.api.io.publisher import Publisher
 from services.api.io.store import Store
 from services.api.names import Names
 from services.api.shapes import Voice
-from services.contracts import ids
 from services.contracts.events import Action, ActionChanged, ActionCommand
 from services.kit.clock import Clock, utc_now
 
@@ -81,7 +80,7 @@ class Desk:
     def outcome(self, command: str, action: str) -> Commanded | None:
         """What became of a command, once both its change and the action that it made are in the store."""
         with self._store.reading() as connection:
-            change = read_actions.outcome_of(connection, (ids.change_id(action, command),))
+            change = read_actions.outcome_of(connection, command)
             current = read_actions.get_action(connection, action)
         if change is None or current is None:
             return None

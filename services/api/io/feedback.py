@@ -15,6 +15,9 @@ from services.contracts.events import FeedbackClassified, FeedbackReceived, Pseu
 _MOST_HITS = 5_000
 """A search looks at the newest hits, so that a word that is everywhere costs no more than a rare one (SQLite)."""
 
+EVERYTHING = FeedbackFilter()
+"""The filter that asks nothing."""
+
 _facts = msgspec.json.Decoder(FeedbackReceived)
 _classified = msgspec.json.Decoder(FeedbackClassified)
 

@@ -9,6 +9,11 @@ from services.api.io import tables as db
 from services.api.rollups import CELL_MEASURES, CUSTOMER, OWN_WORK, RATING_MEASURES
 from services.contracts.events import Plan
 
+PLACES = frozenset({"product", "region", "site"})
+"""The attributes that roll-ups know."""
+_DAY = 86_400_000_000
+_FIRST_DAY = 719_163  # 1970-01-01
+
 
 def days_known(connection: Connection) -> tuple[int, int] | None:
     """First and last day that anything happened on."""
@@ -87,11 +92,23 @@ def group_days(connection: Connection, plan: Plan, first: int, last: int) -> dic
     else:
         conditions += [table.c.theme == "", table.c.stage == (plan.stage or ""), table.c.area == (plan.area or "")]
     for name in ("product", "region", "site"):
-        if name in plan.attributes:
+        if name in plan.attributes:  # a group's places are compared as the router does, in lower case
             conditions.append(func.lower(table.c[name]) == plan.attributes[name].lower())
     voice = OWN_WORK if plan.part == "engagement" else CUSTOMER
     query = select(table.c.day, func.sum(table.c.n).label("n")).where(table.c.voice == voice, *conditions)
     return {row.day: int(row.n) for row in connection.execute(query.group_by(table.c.day))}
+
+
+def member_days(connection: Connection, action: str, first: int, last: int) -> dict[int, int]:
+    """Daily counts of the events that count in an action."""
+    day = (db.feedback.c.occurred_at // _DAY + _FIRST_DAY).label("day")
+    query = (
+        select(day, func.count().label("n"))
+        .join(db.members, db.members.c.event == db.feedback.c.id)
+        .where(db.members.c.action == action, db.members.c.present == 1)
+        .group_by(day)
+    )
+    return {int(row.day): row.n for row in connection.execute(query) if first <= row.day <= last}
 
 
 def rating_sums(connection: Connection, first: int, last: int) -> dict[tuple[str, str], tuple[int, ...]]:

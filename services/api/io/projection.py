@@ -18,7 +18,8 @@ from services.contracts.events import Action, ActionChanged, FeedbackClassified,
 
 _CHUNK = 400
 _WAITING = ("id", "source", "partition", "offset")
-_LEFT = frozenset({"left", "retracted"})
+_LEFT = frozenset({"left", "closed"})
+_BOOKKEEPING = frozenset({"joined", "left", "updated"})
 _encode = msgspec.json.Encoder().encode
 _classified = msgspec.json.Decoder(FeedbackClassified)
 
@@ -257,19 +258,20 @@ def _write_changes(connection: Connection, store: Store, found: dict[str, Stored
                 "id": change.id,
                 "action": change.action or "",
                 "command": change.command or "",
-                "member": int(_only_member(change)),
+                "member": int(change.change in _BOOKKEEPING),
                 "partition": stored.partition,
                 "offset": stored.offset,
                 "body": stored.raw,
             }
         )
-        if change.event and change.action:
-            joined[(change.action, change.event)] = {
-                "action": change.action,
-                "event": change.event,
-                "present": int(change.change not in _LEFT),
-                "offset": stored.offset,
-            }
+        for event in (*change.members, change.event):
+            if event and change.action:
+                joined[(change.action, event)] = {
+                    "action": change.action,
+                    "event": event,
+                    "present": int(change.change not in _LEFT),
+                    "offset": stored.offset,
+                }
     added = connection.execute(store.insert(db.changes).on_conflict_do_nothing(), rows).rowcount
     if joined:
         statement = store.insert(db.members)
@@ -280,11 +282,6 @@ def _write_changes(connection: Connection, store: Store, found: dict[str, Stored
         )
         connection.execute(later, [joined[key] for key in sorted(joined)])
     return max(added, 0)
-
-
-def _only_member(change: ActionChanged) -> bool:
-    """Whether it is bookkeeping of members and no line of the action's history."""
-    return change.event is not None and change.change in {"joined", *_LEFT}
 
 
 def _write_policies(connection: Connection, store: Store, found: dict[str, Stored]) -> None:

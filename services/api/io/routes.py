@@ -81,7 +81,7 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
         return tagged(request, shapes.feedback_detail(voice, actions=named), {})
 
     @router.post("/feedback/{name}/corrections", summary="Say that a tag is wrong")
-    def correct(request: Request, name: str, raw: Annotated[bytes, Depends(_json_body)]) -> Response:
+    def correct(request: Request, name: str, raw: Annotated[bytes, Depends(json_body)]) -> Response:
         with store.reading() as connection:
             voice = read_feedback.get_voice(connection, name)
         if voice is None:
@@ -159,7 +159,7 @@ def action_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base) 
         return tagged(request, {"items": [shapes.feedback_item(voice) for voice in page.items]}, links)
 
     @router.post("/actions/{name}/commands", summary="Acknowledge, assign, start, comment, resolve, reopen")
-    def command(request: Request, name: str, raw: Annotated[bytes, Depends(_json_body)]) -> Response:
+    def command(request: Request, name: str, raw: Annotated[bytes, Depends(json_body)]) -> Response:
         with store.reading() as connection:
             action = read_actions.get_action(connection, name)
         if action is None:
@@ -215,7 +215,8 @@ def tagged(request: Request, body: Any, headers: Mapping[str, str]) -> Response:
     return Response(raw, headers=every, media_type="application/json")
 
 
-async def _json_body(request: Request) -> bytes:
+async def json_body(request: Request) -> bytes:
+    """The raw body of a request."""
     return await request.body()
 
 

@@ -139,6 +139,7 @@ changes = Table(
     Column("offset", _Big, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("changes_of", "action", "member", "offset"),
+    Index("changes_by_command", "command"),
 )
 members = Table(
     "action_members",
