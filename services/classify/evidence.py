@@ -1,6 +1,7 @@
-"""The words that earned a label: lexicon phrases first, then the n-grams that weighed most, as spans of stored text.
+"""The words that earned a label: lexicon phrases where there are any, else the n-grams that weighed most.
 
-Knows what was decided; decides nothing. At most three spans per head, merged where they touch.
+Spans point into the stored text. Knows what was decided; decides nothing. At most three spans per head, merged where
+they touch.
 """
 
 from collections import defaultdict
@@ -21,6 +22,17 @@ MOST_SPANS = 3
 _LEAST_WEIGHT = 0.25
 _PHRASE_FIRST = 100.0
 _SHORT_OF = {"area": "areas"}
+_EMPTY = frozenset([
+    "?", "!", ".", "#", "i", "you", "he", "she", "it", "we", "they", "me", "us", "him", "them", "and", "or", "but",
+    "if", "as", "at", "by", "for", "from", "in", "into", "of", "on", "off", "onto", "out", "over", "to", "up",
+    "down", "with", "about", "after", "before", "again", "then", "than", "when", "while", "what", "which", "who",
+    "whom", "whose", "how", "why", "where", "there", "here", "can", "could", "would", "will", "should", "may",
+    "might", "must", "shall", "not", "no", "nor", "too", "also", "only", "even", "ever", "still", "yet", "now",
+    "just", "all", "any", "both", "each", "few", "more", "most", "other", "some", "such", "own", "same", "myself",
+    "yourself", "because", "until", "during", "between", "through", "above", "below", "under", "mine", "yours",
+    "one", "two", "first", "last", "get", "go", "come", "make", "let", "say", "tell", "thing", "way",
+])  # fmt: skip
+"""Stems that weigh in the model but show a reader nothing."""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -52,13 +64,8 @@ class Evidencer:
         self._says = _what_labels_say(lexicon, taxonomy)
         idf = model.vocabulary.idf[:, None]
         self._weights = model.ngram_weights * idf
-        empty = stems.skipped.copy()
-        empty[[stems.ids[mark] for mark in ("?", "!", ".", "#") if mark in stems.ids]] = True
-        self._telling = np.array([self._tells(name, stems, empty) for name in model.vocabulary.ngrams], dtype=bool)
-
-    @staticmethod
-    def _tells(ngram: str, stems: Stems, empty: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> bool:
-        return not all(empty[stems.ids[part]] for part in ngram.split(" "))
+        self._empty = stems.skipped.copy()
+        self._empty[[stems.ids[word] for word in _EMPTY if word in stems.ids]] = True
 
     def __call__(self, reading: Reading, decided: Sequence[Decided]) -> list[tuple[Evidence, ...]]:
         wanted: list[dict[tuple[str, str], list[Candidate]]] = [
@@ -78,9 +85,13 @@ class Evidencer:
 
     def _from_ngrams(self, reading: Reading, wanted: Sequence[dict[tuple[str, str], list[Candidate]]]) -> None:
         found = reading.features.occurrences
-        telling = self._telling[found.column]
-        column, doc = found.column[telling], found.doc[telling]
-        first, last = found.first[telling], found.last[telling]
+        # an n-gram is shown without the empty words at its ends, and not at all if nothing is left of it
+        stem_ids = reading.tokens.stem
+        first = np.where(self._empty[stem_ids[found.first]], found.last, found.first)
+        last = np.where(self._empty[stem_ids[found.last]], found.first, found.last)
+        telling = first <= last
+        telling &= ~self._empty[stem_ids[np.minimum(first, last)]]
+        column, doc, first, last = found.column[telling], found.doc[telling], first[telling], last[telling]
         columns = {
             (head.name, label): head.begin + n for head in self._model.heads for n, label in enumerate(head.labels)
         }
@@ -102,8 +113,9 @@ class Evidencer:
         clean, tokens = reading.texts[doc], reading.tokens
         per_head: dict[str, list[tuple[str, list[Candidate]]]] = defaultdict(list)
         for (head, label), candidates in wanted.items():
+            phrases = [candidate for candidate in candidates if candidate[0] >= _PHRASE_FIRST]
             if candidates:
-                per_head[head].append((label, sorted(candidates, reverse=True)))
+                per_head[head].append((label, sorted(phrases or candidates, reverse=True)))
         found: list[Evidence] = []
         for head in (*HEADS, "severity_kind"):
             for label, first, last in _allotted(per_head.get(head, ())):

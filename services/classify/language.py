@@ -57,6 +57,8 @@ def language_of(text: str, declared: str | None = None) -> str:
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # loaded only where a text is not plainly English
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(list(CANDIDATES))
-    return identifier
+    whole = LanguageIdentifier.from_model_file(MODEL_FILE)
+    whole.set_languages(list(CANDIDATES))
+    # a new one around the part that is used lets 28 MB of other languages go
+    tables = (whole.nb_ptc, whole.nb_pc, whole.nb_classes, whole.tk_nextmove, whole.tk_output)
+    return LanguageIdentifier(*tables, norm_probs=True, tk_row=whole.tk_row)

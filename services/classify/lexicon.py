@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from services.classify.tokens import NEGATORS, SKIPPED, STOPS, Stems, TokenBatch, stem
-from services.contracts.yamlfile import FileProblem, PolicyRefused, load_marked, schema_problems
+from services.contracts.yamlfile import FileProblem, PolicyRefused, did_you_mean, load_marked, schema_problems
 
 OWN = Path(__file__).parent / "lexicon"
 """The phrases that are features of the model."""
@@ -53,8 +53,12 @@ class Hit(msgspec.Struct, frozen=True):
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def read_phrases(folder: Path) -> tuple[Phrase, ...]:
-    """All phrases of a folder's YAML files. Raises PolicyRefused with every problem, each with file and line."""
+def read_phrases(folder: Path, *, themes: Iterable[str] | None = None) -> tuple[Phrase, ...]:
+    """All phrases of a folder's YAML files. Raises PolicyRefused with every problem, each with file and line.
+
+    `themes` are the ids that theme phrases may name.
+    """
+    known = None if themes is None else frozenset(themes)
     phrases: list[Phrase] = []
     problems: list[FileProblem] = []
     for path in sorted(folder.glob("*.yaml")):
@@ -64,6 +68,11 @@ def read_phrases(folder: Path) -> tuple[Phrase, ...]:
         if found:
             continue
         head = marked.data["head"]
+        if head == "theme" and known is not None:
+            for label in sorted(marked.data["phrases"].keys() - known):
+                suggestion = did_you_mean(label, known)
+                message = f"`{label}` is not a theme of the taxonomy."
+                problems.append(marked.problem(["phrases", label], message, suggestion=suggestion))
         for pointer, label, pattern, strength in _entries(marked.data["phrases"]):
             try:
                 if not all(compile_pattern(pattern)):
@@ -238,6 +247,7 @@ class Lexicon:
         self._negators = frozenset(stems.of(*NEGATORS))
         self._stops = frozenset(stems.of(*STOPS))
         self._barrier = self._stops | self._negators
+        self._clause_ends = self._stops | frozenset(stems.of("and"))
         self._not_only = frozenset(stems.of("only"))
         self._forget()
 
@@ -340,12 +350,16 @@ class Lexicon:
             if taken.get(label, -1) >= first:
                 continue
             taken[label] = last
-            yield Hit(label, doc, places[first], places[last], self._negated(sequence, first), last - first + 1)
+            negated = self._negated(sequence, first)
+            yield Hit(label, doc, places[first], places[last], negated, last - first + 1)
 
     def _negated(self, sequence: list[int], first: int) -> bool:
+        """Whether a negator stands in the three words before, in its clause. "nobody answers" denies for itself."""
+        if sequence[first] in self._negators:
+            return False
         for place in range(first - 1, max(-1, first - 1 - _SCOPE), -1):
             current = sequence[place]
-            if current in self._stops:
+            if current in self._clause_ends:
                 return False
             if current in self._negators:
                 return sequence[place + 1] not in self._not_only

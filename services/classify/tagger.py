@@ -11,6 +11,7 @@ from typing import cast, get_args
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from services.classify.evidence import Decided, Evidencer, Reading
 from services.classify.features import Featuriser, Floats
@@ -34,6 +35,7 @@ _FRAGILE_LIFTS_FROM = 1.6
 _CRITICAL = 3
 _BAD = 2
 _PLAINLY = 0.7
+_LONG = 4
 _OWN_WORK_FAVOUR = 3.0
 _BATCH = 256
 _SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
@@ -67,7 +69,7 @@ class Tagger:
         stems = stems_of(phrases, model.vocabulary.ngrams)
         self.versions = Versions(model=model.version, taxonomy=taxonomy.version, lexicon=digest_of(phrases))
         self._model = model
-        self._taxonomy = taxonomy
+        self.taxonomy = taxonomy
         self._tokenizer = Tokenizer(stems)
         self._lexicon = Lexicon(phrases, stems)
         self._featuriser = Featuriser(model.vocabulary, stems, self._lexicon, taxonomy)
@@ -99,6 +101,8 @@ class Tagger:
     def _with_text(self, batch: Sequence[TagInput]) -> list[Tags]:
         reading = self.read(["\n\n".join([item.text or "", *item.further]) for item in batch])
         chances = probabilities(self._model, reading.features)
+        words = np.bincount(reading.tokens.doc[reading.tokens.stem > 0], minlength=len(batch))
+        _nothing_told(chances, self._model, words == 0)
         _favour_own_work(chances["stage"], self._model.head("stage").labels.index(UNKNOWN), batch)
         chances["sentiment"] = favour(
             chances["sentiment"][:, self._sentiment_order], [item.rating for item in batch], _SENTIMENTS
@@ -107,7 +111,6 @@ class Tagger:
         for hit in reading.hits:
             if not hit.negated and self._lexicon.labels[hit.label][0] in {"theme", "severity_kind"}:
                 hits[hit.doc].append(hit)
-        words = np.bincount(reading.tokens.doc[reading.tokens.stem > 0], minlength=len(batch))
         drafts = []
         for doc, item in enumerate(batch):
             language = language_of(reading.texts[doc].text, item.language)
@@ -139,11 +142,11 @@ class Tagger:
         intent_head = model.head("intent")
         wish = int(chances["intent"].argmax())
         kind, severity, severity_confidence = self._severity(chances["severity"], hits, sentiment)
-        silent = _silent_kind(sentiment) if sentiment_confidence >= _PLAINLY else ""
+        silent = _silent_kind(sentiment, sentiment_confidence)
         own_work = stage == UNKNOWN or item.author == "employee"
         themes = self._themes(hits, stage, [a.area for a in areas], silent=silent, own_work=own_work)
         theme_ids = tuple(self._lexicon.labels[hit.label][1] for hit in themes)
-        lead = self._taxonomy.theme[theme_ids[0]] if theme_ids else None
+        lead = self.taxonomy.theme[theme_ids[0]] if theme_ids else None
         unsure = []
         low = Reason.TOO_SHORT if words < _FEWEST_WORDS else Reason.LOW_CONFIDENCE
         if language not in {ENGLISH, NO_LANGUAGE}:
@@ -217,10 +220,10 @@ class Tagger:
         best: dict[str, Hit] = {}
         for hit in hits:
             head, label, _ = self._lexicon.labels[hit.label]
-            theme = self._taxonomy.theme.get(label) if head == "theme" else None
+            theme = self.taxonomy.theme.get(label) if head == "theme" else None
             if theme is None or theme.kind == silent or (theme.stage == UNKNOWN and not own_work):
                 continue
-            weight[label] += hit.words
+            weight[label] += min(hit.words, _LONG)
             if label not in best:
                 weight[label] += 2 * (theme.stage == stage) + (theme.area in areas) + (theme.area == areas[0])
             if label not in best or hit.words > best[label].words:
@@ -271,9 +274,19 @@ def _areas(labels: Sequence[str], chances: Floats, area_from: float) -> tuple[Ar
     return tuple(found)
 
 
-def _silent_kind(sentiment: Sentiment) -> str:
-    """The kind of theme that nobody means who plainly feels so."""
-    return {"positive": "problem", "negative": "strength"}.get(sentiment, "")
+def _silent_kind(sentiment: Sentiment, confidence: float) -> str:
+    """The kind of theme that nobody means who feels so: praise in an unhappy text, problems in a plainly happy one."""
+    if sentiment in {"negative", "neutral"}:
+        return "strength"
+    return "problem" if sentiment == "positive" and confidence >= _PLAINLY else ""
+
+
+def _nothing_told(chances: dict[str, Floats], model: Model, wordless: NDArray[np.bool_]) -> None:
+    """A text without one known word tells no stage and no area; what the model makes of nothing is its bias."""
+    for name in ("stage", "areas"):
+        head = model.head(name)
+        chances[name][wordless] = 0.0
+        chances[name][wordless, head.labels.index(UNKNOWN)] = head.sure_from / 2
 
 
 def _favour_own_work(stage: Floats, unknown: int, batch: Sequence[TagInput]) -> None:

@@ -28,6 +28,7 @@ NEGATORS = frozenset(["not", "never", "no", "nobody", "hardly", "without", "nor"
 STOPS = frozenset([".", "!", "?", ";", "but", "|", "\n"])
 """What ends a clause: a phrase does not reach across."""
 
+_WHOLE = SKIPPED | NEGATORS | {"here", "there", "where", "one", "more", "some", "same", "like", "time", "once"}
 _IRREGULAR = {
     "n't": "not", "nt": "not", "ca": "can", "wo": "will", "'ll": "will", "'d": "would", "u": "you", "ur": "your",
     "r": "are", "pls": "please", "plz": "please", "thx": "thanks", "broke": "break", "broken": "break",
@@ -62,6 +63,8 @@ _SHORTEST = 3
 def stem(word: str) -> str:
     """A word in lower case without its ending; numbers are `#`; what separates nothing from nothing is empty."""
     word = word.lower()
+    if word in _WHOLE:
+        return word
     known = _IRREGULAR.get(word)
     if known is not None:
         return known
@@ -102,7 +105,7 @@ class Stems:
     """Ids of the stems that features and phrases use. Others are `UNKNOWN`."""
 
     def __init__(self, stems: Iterable[str]) -> None:
-        self.names: list[str] = ["\x00", *sorted({*stems, *SKIPPED, *NEGATORS, *STOPS, "only"} - {""})]
+        self.names: list[str] = ["\x00", *sorted({*stems, *SKIPPED, *NEGATORS, *STOPS, "only", "and"} - {""})]
         self.ids = {name: number for number, name in enumerate(self.names)}
         self.skipped = np.zeros(len(self.names), dtype=bool)
         self.skipped[[self.ids[s] for s in SKIPPED]] = True

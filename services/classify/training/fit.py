@@ -30,8 +30,9 @@ NEIGHBOURS_READ = 15
 NEIGHBOURS_SHARE = 0.5
 AREA_FROM = 0.2
 PAIRS_IN_AT_LEAST = 2
-RIGHT_ENOUGH = {"stage": 0.8, "areas": 0.8, "sentiment": 0.8, "intent": 0.75, "severity": 0.6}
-"""Share of right answers, on texts not trained on, that a head must reach above its threshold to be sure."""
+RIGHT_ENOUGH = {"stage": 0.75, "areas": 0.65, "sentiment": 0.8, "intent": 0.75, "severity": 0.6}
+"""Share of right answers, on texts not trained on, that a head must reach above its threshold to be sure. For areas it
+is lower, because the corpus names fewer areas than a text deserves and so calls right answers wrong."""
 
 Tick = Callable[[str], None]
 
