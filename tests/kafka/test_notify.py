@@ -13,9 +13,11 @@ from typing import Self
 
 import httpx2
 import pytest
+import yaml
 from kafka import KafkaConsumer, KafkaProducer
 from standardwebhooks import Webhook
 
+from deploy.first_start import main as first_start
 from services.contracts import topics as t
 from services.contracts.codec import encode
 from services.contracts.events import Notification
@@ -56,7 +58,7 @@ class Notify:
             f"     url: '{receiver.url}'}}\n",
             encoding="utf-8",
         )
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PALETTE_")},
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "PALETTE_DATA_DIR": str(self.data_dir),
@@ -72,7 +74,7 @@ class Notify:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "services.notify"],
                 cwd=CHECKOUT,
-                env=self._environment,
+                env=self.environment,
                 stdout=output,
                 stderr=output,
             )
@@ -331,6 +333,25 @@ def test_while_kafka_is_away_it_goes_on_telling_and_reports_afterwards(
     outcomes.close()
     assert notify.process is not None
     assert notify.process.poll() is None, "the same process all the time"
+
+
+def test_set_up_as_docker_compose_does_health_is_open_and_controls_ask_for_a_key(
+    broker: EmbeddedKafka, notify: Notify, tmp_path: Path
+) -> None:
+    keys, database = tmp_path / "keys", tmp_path / "database"
+    keys.mkdir()
+    database.mkdir()
+    first_start(keys, database)
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))
+    for name, value in compose["services"]["notify"]["environment"].items():
+        if name not in {"KAFKA_BOOTSTRAP_SERVERS", "PALETTE_DATA_DIR", "PALETTE_POLICY_DIR"}:
+            notify.environment[name] = str(value).replace("/run/palette/keys", str(keys))
+    notify.start().ready()
+    assert notify.metric("palette_build_info") == 1
+    url = f"http://127.0.0.1:{notify.port}/control/resume"
+    assert httpx2.post(url, trust_env=False).status_code == 401
+    key = (keys / "operator.key").read_text(encoding="ascii").strip()
+    assert httpx2.post(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False).status_code == 200
 
 
 def test_a_second_one_on_the_same_data_folder_is_refused_in_a_sentence(notify: Notify) -> None:
