@@ -20,9 +20,10 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.contracts.errors import Misconfigured, Unavailable
+from services.contracts.topics import load_topics
 from services.kit.claim import Claim
 from services.kit.clock import utc_now
-from services.kit.kafka import for_aiokafka
+from services.kit.kafka import for_aiokafka, partitions_of
 from services.kit.metrics import ConsumerMetrics
 from services.kit.poison import BegunNote
 from services.kit.process import EXIT_BUG, Process, WorkerLock
@@ -66,6 +67,9 @@ class Fold:
 async def run_fold(fold: Fold, halt: Halt) -> None:
     """Runs until cancelled. Raises Unavailable when Kafka is away or the claim was taken over."""
     settings = fold.process.settings
+    born = [partitions_of(load_topics()[topic], settings) for topic in (fold.topic, fold.state_topic)]
+    if born[0] != born[1]:
+        raise Misconfigured([f"Topic {fold.state_topic} has {born[1]} partitions, {fold.topic} has {born[0]}."])
     lock = WorkerLock(settings.data_dir, fold.group, settings.worker)
     try:
         await _Loop(fold, halt).run()
@@ -115,7 +119,6 @@ class _Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
     async def run(self) -> None:
         await self._consumer.start()
         try:
-            await self._check_partitions()
             self._consumer.subscribe([self._fold.topic], listener=self)
             committed_at = 0.0
             while True:
@@ -184,15 +187,6 @@ class _Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             )
         if assigned and assigned == self._owned.keys():
             self._restored.passed(f"{len(assigned)} partitions")
-
-    async def _check_partitions(self) -> None:
-        await self._consumer.topics()  # asks for the metadata that is read below
-        topics = (self._fold.topic, self._fold.state_topic)
-        counts = [len(self._consumer.partitions_for_topic(topic) or ()) for topic in topics]
-        if counts[0] != counts[1]:
-            raise Misconfigured(
-                [f"Topic {self._fold.state_topic} has {counts[1]} partitions, {self._fold.topic} has {counts[0]}."]
-            )
 
     # ---- batches ----------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError
 from services.contracts.codec import RawMessage, decode, encode
 from services.contracts.errors import BadMessage, Unavailable
 from services.contracts.events import Action
-from services.contracts.topics import ACTIONS
+from services.contracts.topics import ACTIONS, load_topics
 from services.kit.clock import Clock
-from services.kit.kafka import for_aiokafka
+from services.kit.kafka import for_aiokafka, partitions_of
 from services.kit.process import Process
 from services.router.clocks import Clocks
 
@@ -28,8 +28,7 @@ async def run_clock(process: Process, *, clock: Clock, saw: Callable[[Action], N
     try:
         await consumer.start()
         await producer.start()
-        await consumer.topics()  # asks for the metadata that is read below
-        places = [TopicPartition(ACTIONS, number) for number in sorted(consumer.partitions_for_topic(ACTIONS) or ())]
+        places = [TopicPartition(ACTIONS, n) for n in range(partitions_of(load_topics()[ACTIONS], process.settings))]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
