@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from services.notify.delivery import ActionNow
-from services.notify.io.page import NOTHING, ActionsApi, Known
+from services.notify.io.page import NOTHING, PAUSE_SECONDS, ActionsApi, Known
 
 
 def look_up(answer: Any, *, key: str = "") -> Known:
@@ -50,3 +50,22 @@ def dawdle(_: httpx2.Request) -> httpx2.Response:
 )
 def test_anything_else_is_nothing(answer: Any) -> None:
     assert look_up(answer) == NOTHING
+
+
+def test_one_that_is_too_slow_is_left_alone_for_a_while() -> None:
+    now, asked = 100.0, 0
+
+    def slow(_: httpx2.Request) -> httpx2.Response:
+        nonlocal asked
+        asked += 1
+        raise httpx2.ReadTimeout("too long")
+
+    client = httpx2.Client(transport=httpx2.MockTransport(slow))
+    api = ActionsApi("http://127.0.0.1:8080", client=client, monotonic=lambda: now)
+    for _ in range(3):
+        assert api.look_up("a-1") == NOTHING
+    assert asked == 1
+    now += PAUSE_SECONDS
+    api.look_up("a-1")
+    assert asked == 2
+    api.close()
