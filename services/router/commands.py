@@ -37,7 +37,10 @@ _TAGS: dict[str, Any] = {
 
 
 def check(folder: Path | None = None) -> int:
-    """Checks the files of a folder, by default the one in use: 0 in order, 1 with one line `file:line: what is wrong. suggestion` per problem."""
+    """Checks the files of a folder, by default the one in use.
+
+    0 in order; 1 with one line `file:line: what is wrong. suggestion` per problem.
+    """
     try:
         policy = load_policy(_files(folder))
     except PolicyRefused as refused:
@@ -53,9 +56,9 @@ def check(folder: Path | None = None) -> int:
 
 
 def explain(folder: Path | None = None, lines: Iterable[str] | None = None) -> int:
-    """Tells for each tagged event of standard input (a JSON line, as `palette tag` writes them; `channel`, `author`, `rating`,
-    `customer`, `attributes` and so on may be added) which rules were tried, what decided each, and what comes of it.
+    """Tells for each tagged event of standard input which rules were tried, what decided each, and what comes of it.
 
+    A line is JSON as `palette tag` writes it; `channel`, `author`, `rating`, `customer`, `attributes` may be added.
     0, or 1 when the files or a line could not be read.
     """
     try:
