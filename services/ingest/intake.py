@@ -169,8 +169,15 @@ def rejection(refused: Refused, *, raw: bytes, received_at: datetime) -> e.Feedb
         reason=refused.reason.value,
         digest=digest,
         size=len(raw),
-        problems=refused.problems[:10],
+        problems=tuple(dict.fromkeys(map(_kept, refused.problems)))[:10],
     )
+
+
+def _kept(problem: e.Problem) -> e.Problem:
+    """A problem as it may be kept: the name of an unknown field is the sender's word and goes into the answer only."""
+    if problem.code != "unknown_field":
+        return problem
+    return e.Problem(pointer=problem.pointer.rpartition("/")[0], code=problem.code, message=problem.message)
 
 
 def raw_of(candidate: Candidate) -> bytes:

@@ -69,7 +69,7 @@ def _flaw(value: Any, path: tuple[str | int, ...], depth: int) -> Problem | None
     return None
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}\Z")
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}\Z")
 
 
 def pointer(path: Sequence[str | int]) -> str:
