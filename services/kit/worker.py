@@ -11,20 +11,21 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
-import faust
+import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.contracts.errors import Unavailable
 from services.kit.clock import utc_now
+from services.kit.faustapp import FaustSource
 from services.kit.http import ThreadedServer
-from services.kit.kafka import create_topics, for_aiokafka, tls_context
+from services.kit.kafka import create_topics, for_aiokafka
 from services.kit.metrics import ConsumerMetrics
 from services.kit.poison import BegunNote, HaltDecision
 from services.kit.process import EXIT_BUG, Process, WorkerLock
@@ -33,7 +34,6 @@ Step = Callable[[Sequence[RawMessage], datetime], Sequence[Outbound]]
 """A batch of raw messages and the time in; everything to be sent out, dead letters included."""
 
 BATCH_SIZE = 256
-_WITHIN_SECONDS = 0.02
 _BATCH_LIMIT_SECONDS = 120.0
 _ALONE_LIMIT_SECONDS = 20.0
 
@@ -52,10 +52,23 @@ class Worker:
     batch_size: int = BATCH_SIZE
 
 
+class Halting(Protocol):
+    """What can stand still: a worker's loop, or a fold."""
+
+    @property
+    def process(self) -> Process: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+    @property
+    def metrics(self) -> ConsumerMetrics: ...
+
+
 class Halt:
     """Standing still until somebody says `resume`. Shared by the loop and the ops thread."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Halting) -> None:
         self._worker = worker
         self._decision = HaltDecision()
         self._check = worker.process.health.check("not halted")
@@ -98,7 +111,8 @@ def run_worker(worker: Worker, *, server: Callable[[Halt], ThreadedServer] | Non
     ops = server(halt).start() if server is not None else None
     try:
         create_topics(process.settings)
-        asyncio.run(_Loop(worker, halt).run())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_Loop(worker, halt).run())
     finally:
         if ops is not None:
             ops.stop()
@@ -136,17 +150,21 @@ class _Loop:
         beside = [asyncio.create_task(self._watched(task)) for task in self._worker.beside]
         if self._worker.gate is not None and not await self._passes(self._worker.gate):
             return
-        app = self._app(producer)
-        await app.start()
-        beside.append(asyncio.create_task(self._beat(app)))
+        source = FaustSource(
+            self._process.settings,
+            group=self._worker.group,
+            topics=self._worker.topics,
+            batch_size=self._worker.batch_size,
+        )
+        await source.start()
+        beside.append(asyncio.create_task(self._beat(source)))
+        beside.append(asyncio.create_task(self._watched(lambda: self._consume(source, producer))))
         await self._stopping.wait()
         # The batch in flight is finished and acknowledged; then the process ends where it stands. Unwinding the
-        # library instead would cancel the agent, which acknowledges what it had taken and not done.
+        # libraries instead gains nothing, and a static member that says goodbye would only be missed.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout=15)
-        with contextlib.suppress(Exception):
-            for _ in range(2):  # the first may only wait for a commit that was under way before the last batch ended
-                await asyncio.wait_for(app.consumer.commit(), timeout=5)
+        await source.commit()
         self._process.log.info("ended")
         self._process.end(0)
 
@@ -165,65 +183,30 @@ class _Loop:
         except Exception as error:
             self._process.crash("a task beside the loop ended by a bug", error)
 
-    async def _beat(self, app: Any) -> None:
+    async def _beat(self, source: FaustSource) -> None:
         while True:
             self._process.health.beat()
-            assigned = app.consumer.assignment()
-            if assigned:
-                self._assigned.passed(f"{len(assigned)} partitions")
+            if source.partitions:
+                self._assigned.passed(f"{source.partitions} partitions")
             else:
                 self._assigned.failed("no partitions")
-            if app.should_stop and not self._stopping.is_set():
+            if source.gave_up and not self._stopping.is_set():
                 self._process.log.error("the stream library gave up")
                 self._process.end(EXIT_BUG)
             await asyncio.sleep(0.25)
 
-    def _app(self, producer: AIOKafkaProducer) -> Any:
-        settings = self._process.settings
-        over: dict[str, Any] = {}
-        if settings.kafka_security_protocol.endswith("SSL"):
-            over["ssl_context"] = tls_context(settings)
-        if settings.kafka_sasl_mechanism and settings.kafka_sasl_password is not None:
-            over["broker_credentials"] = faust.SASLCredentials(
-                username=settings.kafka_sasl_username,
-                password=settings.kafka_sasl_password.get_secret_value(),
-                mechanism=settings.kafka_sasl_mechanism,
-                ssl_context=over.get("ssl_context"),
-            )
-        app = faust.App(
-            self._worker.group,
-            broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
-            datadir=settings.data_dir / "worker" / f"faust-{self._worker.group}-{settings.worker}",
-            store="memory://",
-            web_enabled=False,
-            topic_disable_leader=True,
-            stream_wait_empty=False,
-            consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=f"{self._worker.group}-{settings.worker}",
-            broker_commit_interval=0.25,
-            broker_commit_every=2 * self._worker.batch_size,
-            broker_session_timeout=6.0,
-            broker_heartbeat_interval=1.5,
-            broker_max_poll_interval=86_400.0,
-            key_serializer="raw",
-            value_serializer="raw",
-            loop=asyncio.get_running_loop(),
-            **over,
-        )
-        topic = app.topic(*self._worker.topics, key_type=bytes, value_type=bytes, internal=False)
-
-        async def consume(stream: Any) -> None:
-            async for events in _batches(stream, self._worker.batch_size):
-                await self._batch([_raw(event.message) for event in events], producer)
-
-        app.agent(topic, concurrency=1, name=f"{self._worker.group}.loop")(consume)
-        return app
+    async def _consume(self, source: FaustSource, producer: AIOKafkaProducer) -> None:
+        while True:
+            batch = await source.batch()
+            if self._stopping.is_set():
+                return  # nothing more is begun; the process is about to end
+            self._idle.clear()
+            await self._batch(batch.messages, producer)
+            source.acknowledge(batch)
+            self._idle.set()
 
     async def _batch(self, messages: list[RawMessage], producer: AIOKafkaProducer) -> None:
         """One batch, start to acknowledged outputs. Returns only when it is safe to acknowledge the inputs."""
-        if self._stopping.is_set() and self._idle.is_set():
-            await asyncio.Event().wait()  # nothing more is begun; the process is about to end
-        self._idle.clear()
         try:
             bad = 0
             if self._begun.one_by_one(messages):
@@ -237,12 +220,7 @@ class _Loop:
             self._count(messages, bad)
             await self._halt.after(good=max(0, len(messages) - bad), bad=bad)
         except BaseException as error:
-            # must not unwind into the stream library: it would acknowledge what is not done
-            if self._stopping.is_set() and isinstance(error, asyncio.CancelledError):
-                self._process.end(0)
             self._process.crash("a batch ended by a bug", error)
-        finally:
-            self._idle.set()
 
     async def _alone(self, message: RawMessage, producer: AIOKafkaProducer) -> int:
         if self._begun.culprit(message):
@@ -316,23 +294,3 @@ class _Loop:
             processed.labels(topic, "ok").inc(max(0, count - bad) if topic == messages[0].topic else count)
         if bad:
             processed.labels(messages[0].topic, "dead_letter").inc(bad)
-
-
-async def _batches(stream: Any, size: int) -> AsyncIterator[Sequence[Any]]:
-    async for events in stream.take_events(size, within=_WITHIN_SECONDS):
-        yield events
-
-
-def _raw(message: Any) -> RawMessage:
-    headers = message.headers or ()
-    return RawMessage(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        tuple(headers.items()) if isinstance(headers, dict) else tuple(headers),
-        int((message.timestamp or 0) * 1000)
-        if message.timestamp and message.timestamp < 1e11
-        else int(message.timestamp or 0),
-    )
