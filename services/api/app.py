@@ -1,5 +1,6 @@
 """Wiring: settings -> store, threads and one web application."""
 
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,14 @@ from services.api.io.consumer import Consumer
 from services.api.io.desk import Desk
 from services.api.io.figure_routes import figure_routes
 from services.api.io.gather import Gather
+from services.api.io.judge import Judge
 from services.api.io.news import News
 from services.api.io.pages import Pages, page_routes, static_files
 from services.api.io.policy import POLICY, PolicyWatcher
 from services.api.io.publisher import Publisher
+from services.api.io.rebuild import take_over
 from services.api.io.routes import Base, action_routes, feedback_routes
-from services.api.io.store import Store, open_store
+from services.api.io.store import Store, open_store, sqlite_path
 from services.api.io.tagger import Tagger
 from services.api.io.watch import Watch
 from services.api.metrics import WatchMetrics
@@ -57,6 +60,7 @@ class Parts:
     consumer: Consumer
     watcher: PolicyWatcher
     watch: Watch
+    judge: Judge
     desk: Desk
     gather: Gather
     tagger: Tagger
@@ -66,9 +70,11 @@ class Parts:
         self.consumer.start()
         self.watcher.start()
         self.watch.start()
+        self.judge.start()
 
     def stop(self) -> None:
         self.consumer.stop()
+        self.judge.stop()
         self.watch.stop()
         self.watcher.stop()
         self.publisher.close()
@@ -80,6 +86,8 @@ def build(process: Process, *, clock: Clock = utc_now) -> Parts:
     """All parts, none of them started. Raises Misconfigured, Unavailable."""
     settings = process.settings
     check = process.health.check("store open")
+    if settings.database_url is None and take_over(sqlite_path(settings.data_dir)):
+        process.log.info("the rebuilt store was taken over")
     store = open_store(
         data_dir=settings.data_dir,
         database_url=settings.database_url.get_secret_value() if settings.database_url else None,
@@ -90,6 +98,7 @@ def build(process: Process, *, clock: Clock = utc_now) -> Parts:
     consumer = Consumer(process, store, ConsumerMetrics(process.registry, TOPICS), news, clock=clock)
     watcher = PolicyWatcher(process, store, publisher, PolicyMetrics(process.registry, [POLICY]), clock=clock)
     watch = Watch(process, store, WatchMetrics(process.registry), clock=clock)
+    judge = Judge(process, store, publisher, caught_up=watch.caught_up, clock=clock)
     desk = Desk(store, publisher, news, clock=clock)
     tagger = Tagger(settings)
     gather = Gather(store, watcher, clock=clock)
@@ -114,7 +123,7 @@ def build(process: Process, *, clock: Clock = utc_now) -> Parts:
             figure_routes(gather, watcher, tagger, clock),
         ),
     )
-    return Parts(process, store, news, publisher, consumer, watcher, watch, desk, gather, tagger, app)
+    return Parts(process, store, news, publisher, consumer, watcher, watch, judge, desk, gather, tagger, app)
 
 
 def _application(
@@ -133,7 +142,8 @@ def _application(
     def base(request: Request) -> str:
         return public_url or str(request.base_url).rstrip("/")
 
-    app.router.routes.extend(ops_routes(process.health, process.registry, controls={"resume": consumer.resume}))
+    controls = {"resume": consumer.resume, "restart": lambda: _restart(process)}
+    app.router.routes.extend(ops_routes(process.health, process.registry, controls=controls))
     for router in routers(base):
         app.include_router(router)
     app.include_router(page_routes(pages))
@@ -142,6 +152,13 @@ def _application(
     app.add_middleware(BaseHTTPMiddleware, dispatch=_secured)
     guarded = Guard(app, settings=process.settings)
     return HttpMetrics(process.registry).middleware(guarded, routes=app.routes)
+
+
+def _restart(process: Process) -> str:
+    """Ends this process in order; whoever supervises it starts it again."""
+    process.log.info("asked to start again")
+    signal.raise_signal(signal.SIGTERM)
+    return "starts again"
 
 
 async def _secured(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

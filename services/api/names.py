@@ -76,10 +76,10 @@ CHANNELS = {
 }
 SEVERITIES = ("nothing lost", "inconvenience", "bad", "critical")
 RATING_NAMES = {
-    "nps": "would recommend (NPS)",
-    "csat": "satisfied (1–5)",
-    "ces": "easy (1–7)",
-    "stars": "stars",
+    "nps": "NPS",
+    "csat": "satisfied, of 5",
+    "ces": "easy, of 7",
+    "stars": "stars, of 5",
     "thumbs": "thumbs up",
 }
 PARTS = {

@@ -100,3 +100,14 @@ def first_sentence(text: str, *, limit: int = 140) -> str:
         if letter in ".!?" and position > 20 and trimmed[position + 1 : position + 2] in {"", " "}:
             return trimmed[:position]
     return trimmed.rstrip(".") if len(trimmed) <= limit else trimmed[:limit].rsplit(" ", 1)[0].rstrip(",;:") + " …"
+
+
+def cap(text: str) -> str:
+    """With a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def signed(value: float) -> str:
+    """A whole number with its sign, as on a thermometer: +47, 0, −25."""
+    whole = round(value)
+    return "0" if whole == 0 else f"+{whole}" if whole > 0 else f"−{-whole}"

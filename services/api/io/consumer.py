@@ -131,7 +131,7 @@ class Consumer:
             self._shown = {}
             while not self._stopping.is_set():
                 found = consumer.poll(timeout_ms=_POLL_MS)
-                messages = [_raw(record) for records in found.values() for record in records]
+                messages = [raw(record) for records in found.values() for record in records]
                 if messages:
                     batch = self._write(projection, messages)
                     self._stand_still(batch, len(messages))
@@ -258,7 +258,8 @@ class Consumer:
             self._producer = None
 
 
-def _raw(record: Any) -> RawMessage:
+def raw(record: Any) -> RawMessage:
+    """A record as the client gives it, as a message."""
     return RawMessage(
         topic=record.topic,
         partition=record.partition,

@@ -97,6 +97,8 @@ class Pages:
             kinds_of_action=names.KINDS,
             parts_of_frame=names.PARTS,
             about=wording.about,
+            cap=wording.cap,
+            signed=wording.signed,
             count=wording.count,
             change=wording.change,
             confidence=wording.confidence,

@@ -129,7 +129,7 @@ def _write_tags(connection: Connection, store: Store, found: dict[str, Stored]) 
         return 0
     old = {
         row.id: row
-        for row in _rows(connection, select(db.tags.c.id, db.tags.c.revision, db.tags.c.body), db.tags, found)
+        for row in rows_by_id(connection, select(db.tags.c.id, db.tags.c.revision, db.tags.c.body), db.tags, found)
     }
     narrow, wide, ratings = Deltas(), Deltas(), Deltas()
     rows, purge = [], False
@@ -340,10 +340,11 @@ _PLAIN: tuple[tuple[Table, Callable[[Batch], list[dict[str, Any]]]], ...] = (
 
 
 def _present(connection: Connection, table: Table, names: Iterable[str]) -> set[str]:
-    return {row.id for row in _rows(connection, select(table.c.id), table, names)}
+    return {row.id for row in rows_by_id(connection, select(table.c.id), table, names)}
 
 
-def _rows(connection: Connection, query: Any, table: Table, names: Iterable[str]) -> Iterable[Any]:
+def rows_by_id(connection: Connection, query: Any, table: Table, names: Iterable[str]) -> Iterable[Any]:
+    """Rows of a query with these ids, however many there are."""
     for chunk in _chunks(list(names)):
         yield from connection.execute(query.where(table.c.id.in_(chunk)))
 

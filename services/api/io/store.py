@@ -113,22 +113,22 @@ class Store:
     def digest(self) -> str:
         """SHA-256 over the canonical dump: every row of every table by primary key, offsets and sequence left out."""
         found = hashlib.sha256()
-        for line in self.dump():
-            found.update(line)
+        with self.reading() as connection:
+            for _, line in self.dump(connection):
+                found.update(line)
         return found.hexdigest()
 
-    def dump(self) -> Iterator[bytes]:
-        """The canonical dump, line by line."""
-        with self.reading() as connection:
-            for table in db.metadata.sorted_tables:
-                if table.name in _NOT_DUMPED:
-                    continue
-                columns = [c for c in table.columns if c.name not in _DERIVED]
-                # ids are plain ASCII words; order in bytes, whatever collation the database was made with
-                order = [c for c in columns if c.primary_key] or [table.c.id]
-                keys = [c if not hasattr(c.type, "length") else c.collate(self._binary) for c in order]
-                for row in connection.execute(table.select().with_only_columns(*columns).order_by(*keys)):
-                    yield f"{table.name}\t{_plain(row)}\n".encode()
+    def dump(self, connection: Connection) -> Iterator[tuple[str, bytes]]:
+        """The canonical dump: table and line, in order."""
+        for table in db.metadata.sorted_tables:
+            if table.name in _NOT_DUMPED:
+                continue
+            columns = [c for c in table.columns if c.name not in _DERIVED]
+            # ids are plain ASCII words; order in bytes, whatever collation the database was made with
+            order = [c for c in columns if c.primary_key] or [table.c.id]
+            keys = [c if not hasattr(c.type, "length") else c.collate(self._binary) for c in order]
+            for row in connection.execute(table.select().with_only_columns(*columns).order_by(*keys)):
+                yield table.name, f"{table.name}\t{_plain(row)}\n".encode()
 
     @property
     def _binary(self) -> str:

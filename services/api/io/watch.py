@@ -18,6 +18,7 @@ from services.api.io import tables as db
 from services.api.io.store import Store
 from services.api.lag import GROUPS, Lag, Passed, Place, lags, oldest_ages
 from services.api.metrics import WatchMetrics
+from services.api.project import SERVICE
 from services.contracts import topics as t
 from services.kit.clock import Clock, utc_now
 from services.kit.kafka import client_settings, partitions_of
@@ -56,6 +57,13 @@ class Watch:
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join(timeout=10)
+
+    def caught_up(self) -> bool:
+        """Whether the store held everything at the last look, and that was just now."""
+        seen = self.last
+        if seen is None or (self._clock() - seen.at).total_seconds() > 6 * _EVERY_SECONDS:
+            return False
+        return all(lag.messages == 0 for lag in seen.lags if lag.group == SERVICE)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -11,10 +11,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from services.api.io import figures as sums
-from services.api.io.gather import series
+from services.api.io.judge import verdicts
 from services.api.io.store import Store
-from services.api.proof import is_over, judge, verdict_command
 from services.contracts import events as e
 from services.contracts import ids
 from services.contracts.policy import Policy
@@ -117,19 +115,10 @@ def _obey(topics: Topics, groups: dict[str, Group], told: dict[str, Any], at: da
 def _judge(store: Store, topics: Topics, groups: dict[str, Group], *, now: datetime) -> None:
     """The proof, as of the sample's end."""
     with store.reading() as connection:
-        known = sums.days_known(connection)
-        everything = sums.all_days(connection, *known) if known else {}
-        for group in groups.values():
-            action = group.head.action
-            if action is None or known is None or not is_over(action, now=now):
-                continue
-            days = series(connection, action, *known)
-            rest = {day: n - days.get(day, 0) for day, n in everything.items()}
-            command = verdict_command(
-                action, judge(action, days, rest, first_day=known[0]), at=now - timedelta(hours=20)
-            )
+        for command in verdicts(connection, now=now):
             topics.put(command)
-            _fold(topics, group, e.Command(id=command.id, group=action.group, at=command.at, command=command))
+            signal = e.Command(id=command.id, group=command.group, at=command.at, command=command)
+            _fold(topics, groups[command.group], signal)
 
 
 def _matches(action: e.Action, meant: dict[str, str]) -> bool:
