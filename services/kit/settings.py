@@ -114,8 +114,10 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     problems = []
     for name in sorted(environment):
         if name.startswith("PALETTE_") and not name.startswith("PALETTE_TEST_") and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {nearest[0]}?" if nearest else " See README.md for the names."
+            # without the prefix, which would make any two names look alike
+            by_stem = {variable.removeprefix("PALETTE_"): variable for variable in known}
+            nearest = difflib.get_close_matches(name.removeprefix("PALETTE_"), by_stem, n=1)
+            hint = f" Did you mean {by_stem[nearest[0]]}?" if nearest else " See README.md for the names."
             problems.append(f"{name} is not a setting of Palette.{hint}")
     return problems
 
