@@ -5,6 +5,7 @@ what a power cut takes from here is still in the journal, from where it is put a
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,16 @@ class SeenIds:
 
     def _reopen(self) -> None:
         """RocksDB stays read-only after a full disk until it is opened again."""
-        self._db.close()
+        with suppress(Exception):
+            self._db.close()
         self._db = self._opened()
 
     def sync(self) -> None:
-        """Makes everything added so far survive a power cut."""
-        self._db.flush_wal(sync=True)
+        """Makes everything added so far survive a power cut. Raises OSError."""
+        try:
+            self._db.flush_wal(sync=True)
+        except Exception as error:
+            raise OSError(f"the ids seen cannot be synced ({type(error).__name__})") from None
 
     def close(self) -> None:
         self._db.close()
