@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from services.classify.artefact import FOLDER, load
-from services.classify.lexicon import OWN, digest_of, read_phrases
+from services.classify.phrases import OWN, digest_of, read_phrases
 from services.classify.tagger import Tagger
 from services.classify.taxonomy import Taxonomy, read_taxonomy
 from services.contracts.errors import Misconfigured

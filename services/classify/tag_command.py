@@ -6,6 +6,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ POLICY = Path(__file__).resolve().parents[2] / "deploy" / "policy"
 _MOST_BYTES = 1 << 20
 _CHUNK = 1 << 18
 _BATCH = 256
+_VALUE = re.compile(r" '.*'(?= - at |\Z)", re.DOTALL)
+"""What the library repeats of a value that is not among the allowed ones."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -108,7 +111,7 @@ def _parsed(line: bytes) -> Line | dict[str, Any]:
     try:
         parsed = msgspec.convert(data, Line)
     except msgspec.ValidationError as error:
-        return {"id": name, "error": str(error)}
+        return {"id": name, "error": _VALUE.sub("", str(error))}
     if parsed.text is not None and len(parsed.text) > MAX_CHARACTERS:
         return {"id": name, "error": f"text is longer than {MAX_CHARACTERS:,} characters"}
     return parsed

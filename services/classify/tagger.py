@@ -17,8 +17,9 @@ from services.classify.evidence import Decided, Evidencer, Reading
 from services.classify.features import Featuriser, Floats
 from services.classify.language import ENGLISH, language_of
 from services.classify.language import UNKNOWN as NO_LANGUAGE
-from services.classify.lexicon import Hit, Lexicon, Phrase, digest_of, sequences_of
+from services.classify.lexicon import Hit, Lexicon
 from services.classify.model import Model, probabilities
+from services.classify.phrases import Phrase, digest_of, sequences_of
 from services.classify.ratings import favour, sentiment_of
 from services.classify.taxonomy import UNKNOWN, Taxonomy
 from services.classify.text import clean
@@ -30,7 +31,7 @@ MOST_SECONDARY = 2
 MOST_THEMES = 4
 _SECONDARY_FROM = 0.2
 _FEWEST_WORDS = 2
-_KIND_LIFTS_FROM = 1.2
+_KIND_LIFTS_FROM = 1.0
 _FRAGILE_LIFTS_FROM = 1.6
 _CRITICAL = 3
 _BAD = 2
@@ -68,7 +69,7 @@ class Tagger:
     def __init__(self, model: Model, phrases: Sequence[Phrase], taxonomy: Taxonomy) -> None:
         stems = stems_of(phrases, model.vocabulary.ngrams)
         self.versions = Versions(model=model.version, taxonomy=taxonomy.version, lexicon=digest_of(phrases))
-        self._model = model
+        self.model = model
         self.taxonomy = taxonomy
         self._tokenizer = Tokenizer(stems)
         self._lexicon = Lexicon(phrases, stems)
@@ -100,10 +101,10 @@ class Tagger:
 
     def _with_text(self, batch: Sequence[TagInput]) -> list[Tags]:
         reading = self.read(["\n\n".join([item.text or "", *item.further]) for item in batch])
-        chances = probabilities(self._model, reading.features)
+        chances = probabilities(self.model, reading.features)
         words = np.bincount(reading.tokens.doc[reading.tokens.stem > 0], minlength=len(batch))
-        _nothing_told(chances, self._model, words == 0)
-        _favour_own_work(chances["stage"], self._model.head("stage").labels.index(UNKNOWN), batch)
+        _nothing_told(chances, self.model, words == 0)
+        _favour_own_work(chances["stage"], self.model.head("stage").labels.index(UNKNOWN), batch)
         chances["sentiment"] = favour(
             chances["sentiment"][:, self._sentiment_order], [item.rating for item in batch], _SENTIMENTS
         )
@@ -127,7 +128,7 @@ class Tagger:
     def _decided(
         self, item: TagInput, chances: dict[str, Floats], hits: Sequence[Hit], words: int, language: str
     ) -> tuple[Tags, Decided]:
-        model = self._model
+        model = self.model
         stage_head, area_head = model.head("stage"), model.head("areas")
         order = np.argsort(-chances["stage"])
         stage, stage_confidence = stage_head.labels[order[0]], float(chances["stage"][order[0]])

@@ -16,6 +16,14 @@ Array = NDArray[np.int64]
 UNKNOWN = 0
 """Id of words that no feature and no phrase has."""
 
+MARK = -1
+"""Id of commas and other marks that say nothing but part words."""
+
+SPACE = -2
+"""Id of white space that is a token of its own."""
+
+_NOT_SEEN = -3
+
 SKIPPED = frozenset([
     "the", "a", "an", "my", "your", "our", "their", "his", "her", "its", "this", "that", "these", "those", "is", "are",
     "am", "was", "were", "be", "been", "being", "'s", "'re", "'m", "s", "have", "has", "had", "'ve", "having", "do",
@@ -121,8 +129,8 @@ class Stems:
 class TokenBatch:
     """The tokens of several texts, end to end. `first[d]` is the first token of text d, `first[-1]` the end.
 
-    Arrays over all tokens: `stem` ids (-1 for white space and marks that say nothing), `start` and `end` offsets in the
-    clean text of their own document, `doc` the text's number.
+    Arrays over all tokens: `stem` ids (negative for white space and marks that say nothing), `start` and `end` offsets
+    in the clean text of their own document, `doc` the text's number.
     """
 
     def __init__(
@@ -182,14 +190,16 @@ class Tokenizer:
 
     def _stems_of(self, orths: list[int]) -> Array:
         seen, strings = self._seen, self._nlp.vocab.strings
-        found = [seen.get(orth, -2) for orth in orths]
-        if -2 in found:
+        found = [seen.get(orth, _NOT_SEEN) for orth in orths]
+        if _NOT_SEEN in found:
             for place, known in enumerate(found):
-                if known == -2:
+                if known == _NOT_SEEN:
                     orth = orths[place]
                     found[place] = seen[orth] = self._id(strings[orth])
         return np.array(found, dtype=np.int64)
 
     def _id(self, word: str) -> int:
         name = stem(word)
-        return self._stems.ids.get(name, UNKNOWN) if name else -1
+        if not name:
+            return SPACE if word.isspace() else MARK
+        return self._stems.ids.get(name, UNKNOWN)

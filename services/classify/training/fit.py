@@ -13,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from services.classify.features import Features, Featuriser, Floats, Vocabulary, label_columns
-from services.classify.lexicon import OWN, Lexicon, Phrase, digest_of, read_phrases
+from services.classify.lexicon import Lexicon
 from services.classify.model import HEADS, Head, Model, Neighbours, calibrated, uncalibrated
+from services.classify.phrases import OWN, Phrase, digest_of, read_phrases
 from services.classify.tagger import stems_of
 from services.classify.taxonomy import Taxonomy
 from services.classify.text import clean

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.progress import Progress, TextColumn
 
 from services.classify.artefact import FOLDER, save
-from services.classify.lexicon import OWN, read_phrases
+from services.classify.phrases import OWN, read_phrases
 from services.classify.taxonomy import read_taxonomy
 from services.classify.training.card import write_card
 from services.classify.training.corpus import read_corpus
