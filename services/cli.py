@@ -39,8 +39,8 @@ def up() -> None:
 @app.command("import")
 def import_(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, JSON lines or mbox.")],
-    maps: Annotated[list[str], typer.Option("--map", help="FIELD=COLUMN, as text=Comment.")] = [],  # noqa: B006
-    sets: Annotated[list[str], typer.Option("--set", help="FIELD=VALUE for every row.")] = [],  # noqa: B006
+    maps: Annotated[list[str], typer.Option("--map", help="FIELD=COLUMN, as text=Comment.")] = [],  # noqa: B006 - read only
+    sets: Annotated[list[str], typer.Option("--set", help="FIELD=VALUE for every row.")] = [],  # noqa: B006 - read only
     zone: Annotated[str, typer.Option(help="Time zone of times that name none.")] = "UTC",
     date_format: Annotated[str | None, typer.Option(help="How times are written, as %d/%m/%Y %H:%M.")] = None,
 ) -> None:

@@ -5,14 +5,16 @@ import contextlib
 import secrets
 import sys
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 from services.contracts import codec
 from services.contracts import events as e
+from services.contracts.errors import Unavailable
 from services.contracts.topics import FEEDBACK_RECEIVED
 from services.ingest.intake import Reason, Refused, rejection
 from services.ingest.io.frames import Record
@@ -27,7 +29,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.sources import FILE
 from services.kit.clock import utc_now
 from services.kit.health import Check, Health
-from services.kit.http import Guard, HttpMetrics, ops_routes, serve
+from services.kit.http import Guard, HttpMetrics, ops_routes, problem, serve
 from services.kit.kafka import producer
 from services.kit.metrics import PolicyMetrics
 from services.kit.process import Process, run
@@ -45,14 +47,10 @@ def main(process: Process) -> None:
     sources.load()
     folder = settings.data_dir / "ingest"
     pseudonyms = Pseudonyms(pseudonym_key(settings, folder))
-    ids = SeenIds(folder / "ids")
-    journal = Journal(
-        folder / "journal",
-        capacity=settings.journal_capacity_bytes,
-        ids=ids,
-        crashed=lambda error: process.crash("the journal failed", error),
-    )
-    journal.open()
+    try:
+        ids, journal = _opened(process, folder)
+    except OSError as error:
+        raise Unavailable(f"the journal cannot be opened ({error.strerror or error}); is the disk full?") from None
     if journal.cut_bytes:
         log.warning("a torn tail was cut off the journal", bytes=journal.cut_bytes)
     metrics.watch_journal(
@@ -104,18 +102,37 @@ def main(process: Process) -> None:
     serve(app, host=settings.bind, port=settings.ingest_port)
 
 
-def _app(process: Process, reception: Reception, lifespan: object) -> ASGIApp:
+def _opened(process: Process, folder: Path) -> tuple[SeenIds, Journal]:
+    ids = SeenIds(folder / "ids")
+    journal = Journal(
+        folder / "journal",
+        capacity=process.settings.journal_capacity_bytes,
+        ids=ids,
+        crashed=lambda error: process.crash("the journal failed", error),
+    )
+    journal.open()
+    return ids, journal
+
+
+def _app(process: Process, reception: Reception, lifespan: Lifespan[FastAPI]) -> ASGIApp:
     app = FastAPI(
         title="Palette intake",
         version=process.version,
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,  # type: ignore[arg-type]
+        lifespan=lifespan,
     )
+    app.add_exception_handler(HTTPException, _plain_problem)
     app.include_router(Intake(reception).routes())
     app.router.routes.extend(ops_routes(process.health, process.registry))
     guarded = Guard(app, settings=process.settings)
     return HttpMetrics(process.registry).middleware(guarded, routes=app.routes)
+
+
+async def _plain_problem(_: Request, error: Exception) -> Response:
+    """404 and 405 in the same form as every other answer."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return problem(status, HTTPStatus(status).phrase, headers=getattr(error, "headers", None))
 
 
 class _Watch:
@@ -169,8 +186,8 @@ def _refused_by_kafka(record: Record) -> codec.Outbound:
     """The record of an accepted event that the broker itself would not take."""
     value = record.message.value or b""
     event = _as_received.decode(value)
-    problem = e.Problem(pointer="", code="refused_by_kafka", message="Kafka does not take a message like this.")
-    refused = Refused(Reason.REFUSED_BY_KAFKA, (problem,), id=event.id, source=event.source, channel=event.channel)
+    why = e.Problem(pointer="", code="refused_by_kafka", message="Kafka does not take a message like this.")
+    refused = Refused(Reason.REFUSED_BY_KAFKA, (why,), id=event.id, source=event.source, channel=event.channel)
     return codec.encode(rejection(refused, raw=value, received_at=event.received_at))
 
 

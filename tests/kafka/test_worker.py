@@ -32,7 +32,11 @@ TOPICS = (FEEDBACK_RECEIVED, FEEDBACK_CLASSIFIED, CLASSIFY_DLQ)
 SLOW = {worker_process.SECONDS_PER_BATCH: "0.02"}
 """Slow enough to be killed in mid-stream."""
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [
+    pytest.mark.timeout(180),
+    # kafka-python leaves sockets of broken connections to the garbage collector
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,1 @@
 """The bundled sample: twelve weeks of feedback of a company that does not exist, and how it is played."""
-
-from services.launcher.sample.player import play
-
-__all__ = ["play"]
