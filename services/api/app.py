@@ -82,8 +82,9 @@ class Parts:
         self.store.close()
 
 
-def build(process: Process, *, clock: Clock = utc_now) -> Parts:
-    """All parts, none of them started. Raises Misconfigured, Unavailable."""
+def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | None = None) -> Parts:
+    """All parts, none of them started; `publisher` stands in where there is no Kafka. Raises Misconfigured,
+    Unavailable."""
     settings = process.settings
     check = process.health.check("store open")
     if settings.database_url is None and take_over(sqlite_path(settings.data_dir)):
@@ -94,7 +95,7 @@ def build(process: Process, *, clock: Clock = utc_now) -> Parts:
     )
     check.passed()
     news = News()
-    publisher = Publisher(settings)
+    publisher = publisher or Publisher(settings)
     consumer = Consumer(process, store, ConsumerMetrics(process.registry, TOPICS), news, clock=clock)
     watcher = PolicyWatcher(process, store, publisher, PolicyMetrics(process.registry, [POLICY]), clock=clock)
     watch = Watch(process, store, WatchMetrics(process.registry), clock=clock)

@@ -49,11 +49,11 @@ _THEMES = {
 }
 
 
-def fill(store: Store, *, now: datetime) -> Policy:
-    """Puts the whole sample into a store, as if it ended yesterday; answers the policy in force."""
+def fill(store: Store, *, now: datetime, topics: Topics | None = None) -> dict[str, Group]:
+    """Puts the whole sample into a store, as if it ended yesterday; answers the groups as the router has them."""
     files = read_folder(POLICY)
     policy = load_policy(files)
-    topics = Topics()
+    topics = topics or Topics()
     topics.put(e.PolicyActivated(version=policy.version, at=now - timedelta(hours=1), by="files", files=files))
     groups: dict[str, Group] = {}
     for at, event, command in _timeline(policy, now=now):
@@ -80,7 +80,8 @@ def fill(store: Store, *, now: datetime) -> Policy:
     topics.messages.clear()
     _judge(store, topics, groups, now=now)
     project(store, topics.messages)
-    return policy
+    topics.messages.clear()
+    return groups
 
 
 def _fold(topics: Topics, group: Group, signal: e.RoutingSignal) -> None:
