@@ -10,6 +10,9 @@ from pathlib import Path
 
 import msgspec
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Lifespan
 
 from services.contracts import codec

@@ -6,8 +6,7 @@ costs a mask, and nothing unmasked leaves this module except in memory.
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -19,17 +18,14 @@ import msgspec
 from services.contracts import codec, ids
 from services.contracts import events as e
 from services.contracts.topics import FEEDBACK_RECEIVED, SCHEMAS, load_topics
-from services.ingest.masking import Masked, Masker, Pseudonyms
+from services.ingest.masking import Masker, Pseudonyms
 from services.ingest.sources import Sources
+from services.ingest.storing import TOPS, Storing, clean
 from services.ingest.strict_json import flaw, pointer
 
 CHANNELS = get_args(e.Channel)
 AHEAD = timedelta(minutes=5)
-BACKFILL_AFTER = timedelta(hours=24)
 _HEADROOM_BYTES = 2_048
-_ASKED_FOR = frozenset({"survey", "mystery_shop"})
-_AUTHORS: Mapping[str, e.Author] = {"mystery_shop": "shopper", "employee": "employee"}
-_TOPS: Mapping[str, float] = {"nps": 10, "csat": 5, "ces": 7, "stars": 5, "thumbs": 1}
 
 
 class Reason(StrEnum):
@@ -151,7 +147,9 @@ def accept(
     trace: bytes | None = None,
 ) -> Accepted | Refused:
     """The event as it is stored: pseudonymised, masked, with its defaults filled."""
-    event = _Storing(checked.event, masker, pseudonyms, region).stored(checked, received_at=received_at, mode=mode)
+    event = Storing(checked.event, masker=masker, pseudonyms=pseudonyms, region=region).stored(
+        checked.id, occurred_at=checked.occurred_at, received_at=received_at, mode=mode
+    )
     message = codec.encode(event, trace=trace)
     if len(message.value or b"") > _largest_message():
         problem = e.Problem(pointer="", code="too_large", message="The event is larger than a message may be.")
@@ -271,7 +269,7 @@ def _meaning(event: dict[str, Any], occurred_at: datetime | None) -> tuple[e.Pro
         if "\ufffd" in event[name] or event[name].isspace():
             found.append(_problem((name,), "characters", "This holds characters that are not allowed here."))
     rating = event.get("rating")
-    if rating is not None and rating["kind"] == "csat" and rating["value"] > rating.get("max", _TOPS["csat"]):
+    if rating is not None and rating["kind"] == "csat" and rating["value"] > rating.get("max", TOPS["csat"]):
         found.append(_problem(("rating", "value"), "too_large", "This is more than the scale's max, 5 unless said."))
     if rating is None and not clean(event["text"]):
         found.append(_problem(("text",), "required", "One of text and rating is required, and the text is empty."))
@@ -297,23 +295,8 @@ def _refused(event: Any, reason: Reason, problems: tuple[e.Problem, ...]) -> Ref
     )
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-
-
 def _is_name(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and 0 < len(value) <= 200 and not _CONTROL.search(value) and value.isprintable()
-
-
-# ---- the stored form ------------------------------------------------------------------------------------------------
-
-
-def clean(text: str) -> str:
-    """The text without control characters; line feeds and tabs stay. White space alone is nothing."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if _CONTROL.search(text):
-        text = _CONTROL.sub("", text)
-    return text if not text.isspace() else ""
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
 def _digest(event: dict[str, Any], occurred_at: datetime, pseudonyms: Pseudonyms) -> bytes:
@@ -322,76 +305,3 @@ def _digest(event: dict[str, Any], occurred_at: datetime, pseudonyms: Pseudonyms
     if "rating" in event:
         canonical["rating"] = {k: float(v) if k != "kind" else v for k, v in event["rating"].items()}
     return pseudonyms.digest(msgspec.json.encode(canonical, order="deterministic"))
-
-
-def _mode(asked: e.Mode, occurred_at: datetime, received_at: datetime) -> e.Mode:
-    if asked == "live" and received_at - occurred_at > BACKFILL_AFTER:
-        return "backfill"
-    return asked
-
-
-class _Storing:
-    """One event on its way to its stored form: its own ids are hidden wherever they stand in its texts."""
-
-    def __init__(self, event: dict[str, Any], masker: Masker, pseudonyms: Pseudonyms, region: str | None) -> None:
-        self._event = event
-        self._masker = masker
-        self._pseudonyms = pseudonyms
-        self._region = region
-        customer_id = event["customer"]["id"].strip() if "customer" in event else ""
-        self._customer = pseudonyms.of(customer_id)
-        self._own = [(customer_id, "customer_id")] if self._customer is not None else []
-        if "case" in event:
-            self._own.append((event["case"]["id"], "case_id"))
-
-    def stored(self, checked: Checked, *, received_at: datetime, mode: e.Mode) -> e.FeedbackReceived:
-        event, channel = self._event, self._event["channel"]
-        text, masks = self._text(event.get("text", ""))
-        case = event.get("case")
-        conversation = event.get("conversation_id")
-        if conversation is not None and self._value(conversation) != conversation:
-            conversation = self._pseudonyms.of(conversation)  # it still ties messages together
-        return e.FeedbackReceived(
-            id=checked.id,
-            source=event["source"],
-            source_id=event["id"],
-            channel=channel,
-            occurred_at=checked.occurred_at,
-            received_at=received_at,
-            text=text or None,
-            masks=masks,
-            rating=_rating(event.get("rating")),
-            answers=tuple(map(self._answer, event.get("answers", ()))),
-            customer=self._customer,
-            language=event.get("language"),
-            attributes={self._value(k): self._value(v) for k, v in event.get("attributes", {}).items()},
-            case=e.Case(id=case["id"], state=case.get("state")) if case is not None else None,
-            may_contact=event.get("may_contact"),
-            segment=self._value(event["segment"]) if "segment" in event else None,
-            solicited=event.get("solicited", channel in _ASKED_FOR),
-            author=event.get("author", _AUTHORS.get(channel, "customer")),
-            conversation_id=conversation,
-            mode=_mode(mode, checked.occurred_at, received_at),
-        )
-
-    def _text(self, text: str) -> Masked:
-        return self._masker.mask(clean(text), own=self._own, region=self._region)
-
-    def _value(self, value: str) -> str:
-        return self._masker.mask_value(clean(value), own=self._own, region=self._region)
-
-    def _answer(self, given: dict[str, Any]) -> e.Answer:
-        value = given.get("value")
-        return e.Answer(
-            question=self._value(given["question"]),
-            kind=self._value(given["kind"]) if "kind" in given else None,
-            value=self._text(value).text if isinstance(value, str) else value,
-            max=given.get("max"),
-            text=self._text(given["text"]).text if "text" in given else None,
-        )
-
-
-def _rating(given: dict[str, Any] | None) -> e.Rating | None:
-    if given is None:
-        return None
-    return e.Rating(kind=given["kind"], value=given["value"], max=given.get("max", _TOPS[given["kind"]]))

@@ -123,6 +123,13 @@ def test_modes_are_taken_from_the_header(broker: EmbeddedKafka, ingest: IngestPr
     assert (found["mode-backfill"], found["mode-rehearsal"]) == ("backfill", "rehearsal")
 
 
+def test_other_paths_and_methods_answer_with_problems(ingest: IngestProcess) -> None:
+    for answer in (ingest.http.get("/v1/feedback"), ingest.http.get("/nothing")):
+        assert answer.status_code in {404, 405}
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert ingest.http.get("/openapi.json").status_code == 200
+
+
 def test_refusals_are_recorded_without_their_content(broker: EmbeddedKafka, ingest: IngestProcess) -> None:
     assert ingest.post(feedback(source="refusals", colour="zanzibar")).status_code == 422
 

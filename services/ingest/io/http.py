@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, get_args
 
 from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from services.contracts import events as e
@@ -96,6 +97,8 @@ class Intake:
             return problem(503, "Not now", detail=f"{error}; send all of it again.", retry_after=error.retry_after)
         except _TooMuch:
             return problem(429, "Too much at once", detail="Send all of it again.", retry_after=1)
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there to read it
         except TimeoutError:
             return problem(408, "The body did not come in time", headers={"Connection": "close"})
         if single:

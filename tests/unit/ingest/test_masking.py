@@ -61,6 +61,11 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
     assert MASKER.mask(text, own=OWN).text == text
 
 
+def test_an_own_id_inside_a_longer_find_leaves_no_end_of_it() -> None:
+    assert MASKER.mask("card 4111 1111 1111 1111 ok", own=[("1111", "customer_id")]).text == "card ‹card number› ok"
+    assert MASKER.mask("to jo@mail.example.", own=[("mail.example", "customer_id")]).text == "to ‹e-mail address›."
+
+
 def test_in_a_short_value_bare_digits_are_an_id() -> None:
     assert MASKER.mask_value("07700900123") == "07700900123"
     assert MASKER.mask_value("+447700900123") == "‹phone number›"
