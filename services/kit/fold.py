@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.contracts.errors import Misconfigured, Unavailable
-from services.contracts.topics import load_topics
+from services.contracts.topics import DEAD_LETTERS, load_topics
 from services.kit.claim import Claim
 from services.kit.clock import utc_now
 from services.kit.kafka import for_aiokafka, partitions_of
@@ -262,7 +262,8 @@ class _Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         position = messages[-1].offset + 1
         await owned.claim.write(outputs, position=position)
         owned.position = position
-        letters = [dict(output.headers) for output in outputs if output.topic.endswith("-dlq")]
+        headers = (dict(output.headers) for output in outputs if output.topic in DEAD_LETTERS)
+        letters = [facts for facts in headers if "dl_topic" in facts]
         for facts in letters:
             source, code = facts["dl_topic"].decode(), facts["dl_code"].decode()
             self._fold.metrics.dead_letters.labels(source, code).inc()
