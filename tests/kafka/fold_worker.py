@@ -1,6 +1,6 @@
 """A worker that folds for the tests: counts per key, repeats each value, and does what some values say.
 
-Run as a process: `python -m tests.kafka.fold_worker INPUT STATE OUTPUT`. Values are `name-number` or `name-die` and so on.
+Run as a process: `python -m tests.kafka.fold_worker INPUT STATE OUTPUT`. Values are `name-00001`, `name-die` and so on.
 """
 
 import asyncio
