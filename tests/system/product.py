@@ -102,6 +102,7 @@ class Product:
 
     def end(self) -> None:
         """However it stands, nothing is left afterwards."""
+        self.http.close()
         if self.process is not None and self.process.poll() is None:
             try:
                 self.stop()
