@@ -182,7 +182,10 @@ def raw_of(candidate: Candidate) -> bytes:
     """The bytes to recognise a candidate by: as it came, or, out of a batch, as JSON with sorted keys."""
     if candidate.raw is not None:
         return candidate.raw
-    return json.dumps(candidate.event, sort_keys=True, separators=(",", ":"), default=str).encode()
+    try:
+        return json.dumps(candidate.event, sort_keys=True, separators=(",", ":"), default=str).encode()
+    except RecursionError:
+        return b""  # nested so deeply that it could be read, but not written
 
 
 def parse_time(text: str) -> datetime | None:

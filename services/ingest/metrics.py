@@ -40,7 +40,10 @@ class IngestMetrics:
             registry=registry,
         )
         self.publish_failures = Counter(
-            "palette_publish_failures", "Times that the producer was built anew, by why.", ["error"], registry=registry
+            "palette_publish_failures",
+            "Times that sending failed or went unanswered, by why.",
+            ["error"],
+            registry=registry,
         )
         self.journal_events = Gauge("palette_journal_events", "Safe here, not yet in Kafka.", registry=registry)
         self.journal_bytes = Gauge("palette_journal_bytes", "Their size.", registry=registry)

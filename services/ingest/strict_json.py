@@ -34,11 +34,11 @@ def parse(body: bytes) -> Any:
         raise BadMessage("bad_utf8", "The body is not valid UTF-8.") from None
     try:
         value = _decoder.decode(text.removeprefix("\ufeff"))
+        return _repaired(value) if _SURROGATE.search(body) else value
     except RecursionError:
         raise BadMessage("too_deep", f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     except ValueError:
         raise BadMessage("not_json", "The body is not valid JSON.") from None
-    return _repaired(value) if _SURROGATE.search(body) else value
 
 
 def flaw(value: Any) -> Problem | None:

@@ -173,6 +173,7 @@ def test_kafka_frozen_in_mid_stream_delays_and_loses_nothing(broker: EmbeddedKaf
             began = time.monotonic()
             assert ingest.post(feedback()).status_code == 202
             assert 0.5 <= time.monotonic() - began < 5.0
+            until(lambda: "away" in ingest.http.get("/health/ready").text, what="readiness to tell of Kafka")
         finally:
             os.kill(broker_pid(broker), signal.SIGCONT)
         before = senders.total

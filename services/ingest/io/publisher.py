@@ -32,6 +32,7 @@ from services.kit.logs import Log
 
 _MOST_IN_FLIGHT = 2_000
 _MOST_BYTES_IN_FLIGHT = 16 << 20
+_SILENT_SECONDS = 3.0
 _BACK_OFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
 _AT_FAULT = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError, InvalidTimestampError)
 _DENIED = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
@@ -65,6 +66,7 @@ class _Flight:
         self._sent: deque[tuple[Record, Any]] = deque()
         self._bytes = 0
         self._count = 0
+        self._moved_at = time.monotonic()
         self.end = 0
 
     def has_room(self, *, one_by_one: bool) -> bool:
@@ -72,9 +74,16 @@ class _Flight:
             return not self._sent
         return len(self._sent) < _MOST_IN_FLIGHT and self._bytes < _MOST_BYTES_IN_FLIGHT
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether Kafka should have answered by now."""
+        return bool(self._sent) and time.monotonic() - self._moved_at > _SILENT_SECONDS
+
     def send(self, record: Record, *, then: Callable[[object], None]) -> None:
         """Raises _Failed when the producer itself refuses the record."""
         message = record.message
+        if not self._sent:
+            self._moved_at = time.monotonic()
         self._count += 1
         self.end = record.end
         try:
@@ -93,6 +102,7 @@ class _Flight:
                 raise _Failed(record, future.exception, alone=self._count == 1)
             self._sent.popleft()
             self._bytes -= len(record.payload)
+            self._moved_at = time.monotonic()
             yield record
 
 
@@ -182,6 +192,8 @@ class Publisher:
         while not self._stopping.is_set():
             self._wake.clear()
             self._take_finished(flight)
+            if flight.is_silent and not self.trouble:
+                self._note("away", f"no answer for {_SILENT_SECONDS:.0f} s")  # the producer itself goes on trying
             one_by_one = self._done < self._one_by_one_until
             if not ahead and position < self._source.durable:
                 ahead, position = self._read(position)

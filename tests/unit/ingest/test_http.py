@@ -129,6 +129,17 @@ def test_a_batch_answers_for_each_in_order_even_if_all_are_bad(front: Front) -> 
     assert {result["status"] for result in bad.json()["results"]} == {"rejected"}
 
 
+@pytest.mark.parametrize("depth", [65, 300, 900, 990, 5_000, 50_000])
+def test_no_depth_of_nesting_is_a_fault_of_ours(front: Front, depth: int) -> None:
+    for piece in (b"1", rb'"\ud800"'):
+        nested = b"[" * depth + piece + b"]" * depth
+        assert front.post(nested).status_code == 400
+        answer = front.batch(b"[" + nested + b"," + json.dumps(event()).encode() + b"]")
+        assert answer.status_code in {202, 400}
+        if answer.status_code == 202:
+            assert answer.json()["results"][1]["status"] in {"accepted", "duplicate"}
+
+
 @pytest.mark.parametrize(("body", "status"), [([], 422), ({}, 422), ([1] * 1_001, 413)])
 def test_a_batch_holds_1_to_1000(front: Front, body: Any, status: int) -> None:
     assert front.batch(body).status_code == status

@@ -93,7 +93,9 @@ def test_it_goes_on_where_it_was_closed(folder: Path) -> None:
     second.journal.close()
 
 
-def test_a_tail_torn_at_any_byte_is_cut_and_all_before_it_kept(folder: Path) -> None:
+def test_a_tail_torn_at_any_byte_is_cut_and_all_before_it_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fsync", "fdatasync"):  # six hundred starts: what is synced when is not what this is about
+        monkeypatch.setattr(segments.os, name, lambda _: None)
     written = b"".join(entry(number, size=20).frame for number in range(3))
     whole = [record.end for record in scan(written, 0)]
     for cut in range(len(written) + 1):

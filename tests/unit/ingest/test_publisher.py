@@ -45,6 +45,8 @@ class Broker:
         self.away = False
         self.denies = 0
         self.made = 0
+        self.answers = threading.Event()
+        self.answers.set()
 
     def connect(self) -> "Producer":
         if self.away:
@@ -81,6 +83,7 @@ class Producer:
             self._do([(value or b"", future) for value, future in batch])
 
     def _do(self, batch: list[tuple[bytes, Future]]) -> None:
+        self._broker.answers.wait(20)
         if self._broker.denies:
             self._broker.denies -= 1
             self._fatal = TopicAuthorizationFailedError("denied")
@@ -184,6 +187,23 @@ def test_kafka_away_is_told_and_everything_is_sent_when_it_is_back() -> None:
     publisher.stop(timeout=0.1)
     assert broker.taken == list(range(50))
     assert found.publish_failures.labels("away")._value.get() > 0
+
+
+def test_a_kafka_that_says_nothing_is_told_of_before_the_producer_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher_module, "_SILENT_SECONDS", 0.05)
+    journal, broker = MemoryJournal(range(50)), Broker()
+    broker.answers.clear()
+    publisher = Publisher(
+        journal, connect=broker.connect, reject=lambda _: Outbound("feedback-rejected", b"", b""),
+        acknowledged=lambda _: None, metrics=metrics(), log=LOG,
+    )  # fmt: skip
+    publisher.start()
+    until(lambda: "no answer" in publisher.trouble, what="the silence to be told of")
+    broker.answers.set()
+    until(lambda: publisher.trouble == "" and journal.acknowledged == journal.durable, what="everything to be sent")
+    publisher.stop(timeout=0.1)
+    assert broker.taken == list(range(50))
+    assert broker.made == 1
 
 
 def test_denied_access_puts_nothing_aside() -> None:
