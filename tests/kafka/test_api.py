@@ -12,8 +12,11 @@ from kafka import KafkaConsumer, KafkaProducer
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
+from services.api import commands
 from services.api.app import Parts, build
 from services.api.io import tables as db
+from services.api.io.rebuild import REBUILT, take_over
+from services.api.io.store import open_file, sqlite_path
 from services.contracts import events as e
 from services.contracts import ids
 from services.contracts import topics as t
@@ -110,9 +113,9 @@ def test_a_message_that_cannot_be_read_becomes_a_dead_letter_and_its_neighbours_
     )
     letters = [dict(record.headers) | {"value": record.value} for record in reader]
     reader.close()
-    assert [letter["dl_code"] for letter in letters] == [b"schema"]
-    assert letters[0]["value"] == poison.value
-    assert b"secret" not in letters[0]["dl_detail"]
+    ours = [letter for letter in letters if letter["value"] == poison.value]
+    assert [letter["dl_code"] for letter in ours] == [b"schema"]
+    assert b"secret" not in ours[0]["dl_detail"]
     until(lambda: _letters(parts), what="the letter in the store")
 
 
@@ -171,7 +174,7 @@ def _acknowledge_the_next_command(settings: Settings, kafka_out: KafkaProducer, 
             _send(
                 kafka_out,
                 encode(seen),
-                encode(changed(seen, "acknowledged", cause=command["id"], by=command["by"], command="acknowledge")),
+                encode(changed(seen, "acknowledged", cause=command["id"], by=command["by"], command=command["id"])),
             )
             break
     reader.close()
@@ -222,3 +225,111 @@ def test_the_policy_of_the_folder_comes_into_force_once(web: httpx2.Client, part
 
 def test_the_store_is_where_the_settings_say(settings: Settings, parts: Parts) -> None:
     assert (Path(settings.data_dir) / "api" / "palette.sqlite").exists()
+
+
+@pytest.fixture
+def command_line(settings: Settings, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of the commands: the same folders and broker, but no API that would be told to start again."""
+    until(lambda: parts.watch.last is not None and parts.watch.caught_up(), what="the store to have caught up")
+    monkeypatch.setenv("PALETTE_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("PALETTE_API_PORT", str(free_port()))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", settings.bootstrap_servers)
+
+
+@pytest.mark.usefixtures("command_line")
+def test_where_an_event_is_can_be_asked(
+    capsys: pytest.CaptureFixture[str], web: httpx2.Client, kafka_out: KafkaProducer
+) -> None:
+    event = received("k-where")
+    _send(kafka_out, encode(event), encode(classified(event)))
+    until(lambda: (_item(web, event.id) or {}).get("status") == "tagged", what="the tags")
+
+    assert commands.where("web-survey", "k-where") == 0
+    told = capsys.readouterr().out
+    assert "received" in told
+    assert "tagged      revision 1" in told
+    assert event.text is not None
+    assert event.text not in told
+    assert commands.where("web-survey", "never sent") == 1
+
+
+@pytest.mark.usefixtures("command_line")
+def test_the_audit_agrees_and_the_letter_is_listed_shown_and_replayed(
+    capsys: pytest.CaptureFixture[str], web: httpx2.Client, kafka_out: KafkaProducer, parts: Parts
+) -> None:
+    good = received("k-audit")
+    poison = Outbound(t.FEEDBACK_RECEIVED, b"key", b'{"id": 8, "text": "secret"}')
+    _send(kafka_out, encode(good), poison)
+    until(lambda: _item(web, good.id), what="the event")
+    until(parts.watch.caught_up, what="the store to have caught up")
+
+    assert commands.audit() == 0
+    assert "0 missing" in capsys.readouterr().out
+    assert commands.dead_letters_list() == 0
+    listed = capsys.readouterr().out
+    name = listed.split()[0]
+    assert name.startswith("feedback-received-")
+    assert commands.dead_letters_show(name) == 0
+    assert "dl_code: schema" in capsys.readouterr().out
+    assert commands.dead_letters_replay([name]) == 0
+    assert commands.dead_letters_show("no-such-letter") == 1
+    capsys.readouterr()
+
+    def is_marked() -> bool:
+        with parts.store.reading() as connection:
+            return name in connection.execute(select(db.marks.c.id)).scalars().all()
+
+    until(is_marked, what="the mark of the replayed letter")
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_store_made_again_from_the_topics_is_the_same_and_is_taken_over_at_the_next_start(
+    capsys: pytest.CaptureFixture[str], settings: Settings, parts: Parts
+) -> None:
+    before = parts.store.digest()
+
+    assert commands.rebuild() == 0, capsys.readouterr()
+    assert "The same, byte for byte." in capsys.readouterr().out
+
+    copy = settings.data_dir / "copy" / "api" / "palette.sqlite"
+    copy.parent.mkdir(parents=True)
+    (sqlite_path(settings.data_dir).with_name(REBUILT)).rename(copy.with_name(REBUILT))
+    assert take_over(copy)
+    store = open_file(copy)
+    assert store.digest() == before
+    store.close()
+
+
+def test_reading_goes_on_while_kafka_is_away_and_catches_up_by_itself(tmp_path: Path, kafka_cache: Path) -> None:
+    with EmbeddedKafka(tmp_path / "kafka", kafka_cache, free_port()) as broker:
+        own = Settings(
+            data_dir=tmp_path / "data", api_port=free_port(), KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap_servers
+        )
+        create_topics(own)
+        found = build(Process("api", own, Log("api"), CollectorRegistry()))
+        server = ThreadedServer(found.app, host="127.0.0.1", port=own.api_port).start()
+        found.start()
+        try:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{own.api_port}", timeout=10, trust_env=False) as client:
+                until(lambda: _answers(client), what="the API to answer")
+                first, second = received("away-1"), received("away-2")
+                sender = producer(own)
+                _send(sender, encode(first))
+                until(lambda: _item(client, first.id), what="the first event")
+                sender.close()
+
+                broker.kill()
+
+                assert client.get("/health/ready").status_code == 200
+                assert client.get("/v1/feedback").json()["items"][0]["id"] == first.id
+                assert client.post(
+                    f"/v1/feedback/{first.id}/corrections", json={"by": "Ana", "stage": "use"}
+                ).status_code in {409, 503}
+                broker.start()
+                sender = producer(own)
+                _send(sender, encode(second))
+                sender.close()
+                until(lambda: _item(client, second.id), what="the event after the outage")
+        finally:
+            server.stop()
+            found.stop()
