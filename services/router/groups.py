@@ -329,6 +329,7 @@ class Group:
             rank = (member.severity, member.occurred_at, member.event)
             if len(worst) < WORST_KEPT or rank > worst[-1]:
                 worst = sorted([*worst, rank], reverse=True)[:WORST_KEPT]
+        changed = worst is not self.head.worst
         self.head.worst = worst
         return msgspec.structs.replace(
             action,
@@ -337,7 +338,7 @@ class Group:
             severity=severity,
             first_occurred_at=first,
             last_occurred_at=last,
-            worst=self._worst(),
+            worst=self._worst() if changed else action.worst,
         )
 
     def _recounted(self, action: Action, *, signals: int, customers: int) -> Action:

@@ -1,4 +1,4 @@
-"""Rates of the router: the fold in memory and on Kafka, and step one. Functions that return figures; no assertions."""
+"""The router alone: rules to signals, and the fold, in memory and on Kafka."""
 
 import asyncio
 import time
@@ -12,13 +12,18 @@ from services.contracts.codec import Outbound, RawMessage, encode
 from services.contracts.events import Join, Plan
 from services.contracts.topics import ROUTER_STATE, ROUTING_SIGNALS
 from services.kit.fold import Fold, run_fold
-from services.kit.kafka import create_topics, producer
+from services.kit.kafka import create_topics, partition_of, producer
 from services.kit.logs import Log
 from services.kit.metrics import ConsumerMetrics
 from services.kit.process import Process
 from services.kit.settings import Settings
 from services.kit.worker import Halt
+from services.launcher.kafka import EmbeddedKafka
+from services.launcher.ports import free_port
 from services.router.partition import GroupsOfPartition
+from services.router.signals import Policies, route
+from tests.bench.figures import Figure
+from tests.unit.router.builders import classified, messages, shipped_policy
 
 _START = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -63,20 +68,45 @@ def signals(count: int, *, groups: int) -> list[Outbound]:
     return out
 
 
-def fold_in_memory(count: int = 40_000, *, groups: int = 1_000, batch: int = 500) -> float:
-    """Signals a second through one partition's fold, bytes in and bytes out."""
-    messages = [
-        RawMessage(s.topic, 0, n, s.key, s.value, s.headers) for n, s in enumerate(signals(count, groups=groups))
+def measure(folder: Path, cache: Path) -> list[Figure]:
+    """Starts a broker of its own in `folder`; `cache` holds Kafka's jars."""
+    memory, step_one = fold_in_memory(), decide_in_memory()
+    with EmbeddedKafka(folder / "kafka", cache, free_port()) as broker:
+        kafka = fold_on_kafka(broker.bootstrap_servers, folder / "data")
+    return [
+        Figure("router, rules to signals, in memory", step_one, "events/s"),
+        Figure("router, fold in memory, 1,000 groups", memory, "signals/s", "at least 20,000", memory >= 20_000),
+        Figure("router, fold on Kafka, 1,000 groups", kafka, "signals/s", "at least 8,000", kafka >= 8_000),
     ]
-    fold = GroupsOfPartition(0, version="bench")
+
+
+def fold_in_memory(count: int = 40_000, *, groups: int = 1_000, partitions: int = 4, batch: int = 500) -> float:
+    """Signals a second through the folds of a topic, bytes in and bytes out."""
+    placed: list[list[RawMessage]] = [[] for _ in range(partitions)]
+    for signal in signals(count, groups=groups):
+        number = partition_of(signal.key or b"", partitions)
+        place = placed[number]
+        place.append(RawMessage(signal.topic, number, len(place), signal.key, signal.value, signal.headers))
+    folds = [GroupsOfPartition(number, version="bench") for number in range(partitions)]
     started = time.perf_counter()
-    for first in range(0, count, batch):
-        fold.fold(messages[first : first + batch], _START)
+    for first in range(0, max(map(len, placed)), batch):
+        for number, fold in enumerate(folds):
+            fold.fold(placed[number][first : first + batch], _START)
+    return count / (time.perf_counter() - started)
+
+
+def decide_in_memory(count: int = 10_000) -> float:
+    """Classified events a second through the shipped rules into signals, bytes in and bytes out."""
+    policies = Policies([(_START, shipped_policy())])
+    given = messages([classified(id=f"e{n}", attributes={"region": f"r{n % 50}"}) for n in range(count)])
+    started = time.perf_counter()
+    for first in range(0, count, 256):
+        route(given[first : first + 256], _START, policies=policies, version="bench")
     return count / (time.perf_counter() - started)
 
 
 def fold_on_kafka(bootstrap_servers: str, data_dir: Path, count: int = 40_000, *, groups: int = 1_000) -> float:
-    """Signals a second through the transactional fold, from a filled topic to the last committed position."""
+    """Signals a second through the transactional fold, from the first batch of a filled topic to the last."""
     settings = Settings(data_dir=data_dir, kafka_bootstrap_servers=bootstrap_servers)
     create_topics(settings)
     sender = producer(settings, linger_ms=50)
