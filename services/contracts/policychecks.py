@@ -35,7 +35,9 @@ def check_taxonomy(marked: Marked) -> list[FileProblem]:
     return problems
 
 
-def check_teams(marked: Marked, taxonomy: Taxonomy, teams: Mapping[str, Team]) -> Iterable[FileProblem]:
+def check_teams(
+    marked: Marked, taxonomy: Taxonomy, teams: Mapping[str, Team], *, targets: frozenset[str] | None = None
+) -> Iterable[FileProblem]:
     if marked.data["triage"] not in teams:
         yield marked.problem(
             ("triage",),
@@ -56,6 +58,8 @@ def check_teams(marked: Marked, taxonomy: Taxonomy, teams: Mapping[str, Team]) -
                 f"{entry['time_zone']} is not a time zone.",
                 suggestion="Use a name such as Europe/London.",
             )
+        if targets is not None:
+            yield from _check_targets(marked, place, entry, targets)
         for what, known in (("areas", taxonomy.areas), ("themes", taxonomy.themes)):
             for position, name in enumerate(entry.get("owns", {}).get(what, ())):
                 pointer = (*place, "owns", what, position)
@@ -70,6 +74,16 @@ def check_teams(marked: Marked, taxonomy: Taxonomy, teams: Mapping[str, Team]) -
                         suggestion="An area or theme has one owner.",
                     )
                 owners[what, name] = entry["id"]
+
+
+def _check_targets(
+    marked: Marked, place: tuple[str | int, ...], entry: Mapping[str, Any], targets: frozenset[str]
+) -> Iterable[FileProblem]:
+    for key in ("targets", "escalates_to"):
+        for position, name in enumerate(entry.get(key, ())):
+            if name not in targets:
+                hint = did_you_mean(name, targets)
+                yield marked.problem((*place, key, position), f"targets.yaml has no target {name}.", suggestion=hint)
 
 
 def _is_zone(name: str) -> bool:

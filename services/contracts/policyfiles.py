@@ -12,7 +12,7 @@ from services.contracts.policy import OWNER, Condition, Policy, Rule, Taxonomy, 
 from services.contracts.policychecks import check_rules, check_taxonomy, check_teams, hours, several
 from services.contracts.yamlfile import FileProblem, Marked, PolicyRefused, load_marked, schema_problems
 
-TAXONOMY, TEAMS, RULES = "taxonomy.yaml", "teams.yaml", "rules.yaml"
+TAXONOMY, TEAMS, RULES, TARGETS = "taxonomy.yaml", "teams.yaml", "rules.yaml", "targets.yaml"
 FILES = (TAXONOMY, TEAMS, RULES)
 
 
@@ -57,7 +57,7 @@ def load_policy(files: Mapping[str, str], *, version: str | None = None) -> Poli
     taxonomy = _taxonomy(marked[TAXONOMY].data)
     teams = {entry["id"]: _team(entry) for entry in marked[TEAMS].data["teams"]}
     triage = marked[TEAMS].data["triage"]
-    problems += check_teams(marked[TEAMS], taxonomy, teams)
+    problems += check_teams(marked[TEAMS], taxonomy, teams, targets=_target_names(files))
     problems += check_rules(marked[RULES], taxonomy, teams)
     if problems:
         raise PolicyRefused(problems)
@@ -70,6 +70,15 @@ def load_policy(files: Mapping[str, str], *, version: str | None = None) -> Poli
         area_owner={area: team.id for team in teams.values() for area in team.areas},
         theme_owner={theme: team.id for team in teams.values() for theme in team.themes},
     )
+
+
+def _target_names(files: Mapping[str, str]) -> frozenset[str] | None:
+    """The targets that there are; None where that cannot be told, which is for their own service to report."""
+    try:
+        data = load_marked(files[TARGETS], file=TARGETS).data
+        return frozenset(str(entry["name"]) for entry in data["targets"])
+    except (KeyError, TypeError, PolicyRefused):
+        return None
 
 
 def _taxonomy(data: dict[str, Any]) -> Taxonomy:

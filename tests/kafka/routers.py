@@ -34,6 +34,7 @@ class Bench:
     def __init__(self, bootstrap_servers: str, folder: Path) -> None:
         self.bootstrap_servers = bootstrap_servers
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.settings = Settings(data_dir=folder, kafka_bootstrap_servers=bootstrap_servers)
         self.workers: list[RouterWorker] = []
         create_topics(self.settings)

@@ -181,16 +181,17 @@ def test_a_promise_that_comes_due_is_noted(bench: Bench) -> None:
     )
 
 
-def test_without_a_policy_nothing_is_decided_and_the_router_is_not_ready(kafka: EmbeddedKafka, tmp_path: Path) -> None:
-    bench = Bench(kafka.bootstrap_servers, tmp_path)
-    try:
-        worker = bench.worker("waiting")
-        until(lambda: worker.get("/health/live")[0] == 200, what="the router to be live")
-        until(lambda: worker.checks().get("state restored", {}).get("ok"), what="the fold to be ready")
-        assert worker.get("/health/ready")[0] == 503
-        assert worker.checks()["policy in force"]["message"] == "no policy was activated yet"
-    finally:
-        bench.close()
+def test_without_a_policy_nothing_is_decided_and_the_router_is_not_ready(tmp_path: Path, kafka_cache: Path) -> None:
+    with EmbeddedKafka(tmp_path / "kafka", kafka_cache, free_port()) as untouched:
+        bench = Bench(untouched.bootstrap_servers, tmp_path / "data")
+        try:
+            worker = bench.worker("waiting")
+            until(lambda: worker.get("/health/live")[0] == 200, what="the router to be live")
+            until(lambda: worker.checks().get("state restored", {}).get("ok"), what="the fold to be ready")
+            assert worker.get("/health/ready")[0] == 503
+            assert worker.checks()["policy in force"]["message"] == "no policy was activated yet"
+        finally:
+            bench.close()
 
 
 def test_a_bad_policy_leaves_the_old_one_in_force(bench: Bench) -> None:

@@ -67,6 +67,12 @@ def test_what_our_people_say_is_never_acted_on_below_five() -> None:
         ("teams.yaml", "id: care", "id: owner", "The team id owner is a word of rules.yaml."),
         ("teams.yaml", "Europe/London", "Europe/Londen", "Europe/Londen is not a time zone."),
         ("teams.yaml", "areas: [digital]", "areas: [service]", "service already belongs to digital"),
+        (
+            "teams.yaml",
+            "targets: [actions]",
+            "targets: [acts]",
+            "targets.yaml has no target acts. Did you mean actions?",
+        ),
         ("teams.yaml", "areas: [digital]", "areas: [digitl]", "no area digitl. Did you mean digital?"),
         ("teams.yaml", "themes: [app-feature-wanted]", "themes: [app-x]", "The taxonomy has no theme app-x."),
         ("taxonomy.yaml", "areas:", "arias:", "`areas` must be a list."),
