@@ -1,6 +1,10 @@
 """The API on the real Kafka: what is on the topics is readable, commands and corrections go out and come back."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -302,34 +306,39 @@ def test_a_store_made_again_from_the_topics_is_the_same_and_is_taken_over_at_the
 
 def test_reading_goes_on_while_kafka_is_away_and_catches_up_by_itself(tmp_path: Path, kafka_cache: Path) -> None:
     with EmbeddedKafka(tmp_path / "kafka", kafka_cache, free_port()) as broker:
-        own = Settings(
-            data_dir=tmp_path / "data", api_port=free_port(), KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap_servers
-        )
+        port = free_port()
+        own = Settings(data_dir=tmp_path / "data", api_port=port, KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap_servers)
         create_topics(own)
-        found = build(Process("api", own, Log("api"), CollectorRegistry()))
-        server = ThreadedServer(found.app, host="127.0.0.1", port=own.api_port).start()
-        found.start()
+        environment = os.environ | {
+            "PALETTE_DATA_DIR": str(own.data_dir),
+            "PALETTE_API_PORT": str(port),
+            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        }
+        process = subprocess.Popen([sys.executable, "-m", "services.api"], env=environment)
         try:
-            with httpx2.Client(base_url=f"http://127.0.0.1:{own.api_port}", timeout=10, trust_env=False) as client:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
                 until(lambda: _answers(client), what="the API to answer")
-                first, second = received("away-1"), received("away-2")
-                sender = producer(own)
-                _send(sender, encode(first))
-                until(lambda: _item(client, first.id), what="the first event")
-                sender.close()
-
-                broker.kill()
-
-                assert client.get("/health/ready").status_code == 200
-                assert client.get("/v1/feedback").json()["items"][0]["id"] == first.id
-                assert client.post(
-                    f"/v1/feedback/{first.id}/corrections", json={"by": "Ana", "stage": "use"}
-                ).status_code in {409, 503}
-                broker.start()
-                sender = producer(own)
-                _send(sender, encode(second))
-                sender.close()
-                until(lambda: _item(client, second.id), what="the event after the outage")
+                _read_through_an_outage(client, own, broker)
         finally:
-            server.stop()
-            found.stop()
+            process.terminate()
+            assert process.wait(timeout=30) in {0, -signal.SIGTERM}
+
+
+def _read_through_an_outage(client: httpx2.Client, own: Settings, broker: EmbeddedKafka) -> None:
+    first, second = received("away-1"), received("away-2")
+    sender = producer(own)
+    _send(sender, encode(first), encode(classified(first)))
+    sender.close()
+    until(lambda: (_item(client, first.id) or {}).get("status") == "tagged", what="the first event")
+
+    broker.kill()
+
+    assert client.get("/health/ready").status_code == 200
+    assert client.get("/v1/feedback").json()["items"][0]["id"] == first.id
+    refused = client.post(f"/v1/feedback/{first.id}/corrections", json={"by": "Ana", "stage": "use"})
+    assert refused.status_code == 503
+    broker.start()
+    sender = producer(own)
+    _send(sender, encode(second))
+    sender.close()
+    until(lambda: _item(client, second.id), what="the event after the outage")

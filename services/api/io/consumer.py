@@ -31,6 +31,8 @@ from services.kit.process import Process
 
 BATCH = 500
 _POLL_MS = 250
+_BUSY_FROM = 10
+_GATHER_SECONDS = 0.15
 _SEND_SECONDS = 30
 _SHOW_SECONDS = 1.0
 _BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
@@ -122,6 +124,7 @@ class Consumer:
             max_poll_records=BATCH,
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=4_000_000,
+            reconnect_backoff_max_ms=1_000,  # half a minute by default: too long to stay behind after an outage
         )
         try:
             consumer.assign(partitions)
@@ -129,9 +132,10 @@ class Consumer:
                 consumer.seek(partition, positions.get((partition.topic, partition.partition), 0))
             self.connected = True
             self._shown = {}
+            busy = False
             while not self._stopping.is_set():
-                found = consumer.poll(timeout_ms=_POLL_MS)
-                messages = [raw(record) for records in found.values() for record in records]
+                messages = self._read(consumer, busy=busy)
+                busy = len(messages) >= _BUSY_FROM
                 if messages:
                     batch = self._write(projection, messages)
                     self._stand_still(batch, len(messages))
@@ -140,6 +144,21 @@ class Consumer:
             self.connected = False
             consumer.close(timeout_ms=2_000)
             self._drop_producer()
+
+    def _read(self, consumer: KafkaConsumer, *, busy: bool) -> list[RawMessage]:
+        """What there is. While traffic is dense it gathers for a moment: a message of a batch of 500 costs a sixth of
+        one of a batch of 20, in the store and at the broker; a single event is read at once."""
+        messages: list[RawMessage] = []
+        deadline = time.monotonic() + _GATHER_SECONDS
+        wait = _POLL_MS
+        while True:
+            found = consumer.poll(timeout_ms=wait, max_records=BATCH - len(messages))
+            messages += [raw(record) for records in found.values() for record in records]
+            left = deadline - time.monotonic()
+            if not busy or len(messages) >= BATCH or left <= 0 or not messages:
+                return messages
+            self._stopping.wait(left / 2)
+            wait = 0
 
     def _show_positions(self, consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Commits where reading stands, at most once a second. The position counts transaction markers too, which no

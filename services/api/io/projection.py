@@ -215,15 +215,11 @@ def _write_actions(connection: Connection, store: Store, found: dict[str, Stored
         return 0
     statement = store.insert(db.actions)
     fresh = {c.name: statement.excluded[c.name] for c in db.actions.columns if c.name != "id"}
-    return sum(
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["id"], set_=fresh, where=db.actions.c.revision < statement.excluded.revision
-            ),
-            _action_row(stored.event, stored.raw),
-        ).rowcount
-        for stored in found.values()
+    newer = statement.on_conflict_do_update(
+        index_elements=["id"], set_=fresh, where=db.actions.c.revision < statement.excluded.revision
     )
+    rows = [_action_row(stored.event, stored.raw) for stored in found.values()]
+    return max(connection.execute(newer, rows).rowcount, 0)
 
 
 def _action_row(action: Action, raw: bytes) -> dict[str, Any]:

@@ -80,7 +80,11 @@ class Watch:
         admin = KafkaAdminClient(**settings, client_id="palette-watch")
         try:
             consumer = KafkaConsumer(
-                **settings, client_id="palette-watch", enable_auto_commit=False, isolation_level="read_uncommitted"
+                **settings,
+                client_id="palette-watch",
+                enable_auto_commit=False,
+                isolation_level="read_uncommitted",
+                reconnect_backoff_max_ms=1_000,
             )
             try:
                 while not self._stopping.is_set():
