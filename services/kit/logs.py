@@ -43,6 +43,15 @@ class Log:
         self._logger.error(event, extra={"facts": {**facts, "error": type(error).__name__, "where": where[-12:]}})
 
 
+class _Rotating(logging.handlers.RotatingFileHandler):
+    """Decides by the size of what it wrote; the library's own asks the file system twice for every line."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> int:
+        if self.stream is None:
+            self.stream = self._open()
+        return int(self.stream.tell() + len(record.msg) > self.maxBytes)
+
+
 class _JsonLines(logging.Formatter):
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -74,9 +83,7 @@ def start_logging(service: str, data_dir: Path, level: str = "info") -> Log:
     """Sets up this process's logging and answers its log. Warnings of Python become log lines."""
     folder = data_dir / "log"
     folder.mkdir(parents=True, exist_ok=True)
-    to_file = logging.handlers.RotatingFileHandler(
-        folder / f"{service}.log", maxBytes=_SIZE, backupCount=_FILES - 1, encoding="utf-8", delay=True
-    )
+    to_file = _Rotating(folder / f"{service}.log", maxBytes=_SIZE, backupCount=_FILES - 1, encoding="utf-8", delay=True)
     to_file.setFormatter(_JsonLines(service))
     to_console = logging.StreamHandler(sys.stderr)
     to_console.setFormatter(_Console())

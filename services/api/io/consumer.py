@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from services.api.io.fetch import Fetch
 from services.api.io.news import News
 from services.api.io.projection import Fenced, Projection
 from services.api.io.store import Store, is_passing
@@ -24,17 +25,12 @@ from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.contracts.errors import Unavailable
 from services.contracts.topics import load_topics
 from services.kit.clock import Clock, utc_now
-from services.kit.kafka import client_settings, create_topics, partitions_of, producer
+from services.kit.kafka import create_topics, partitions_of, producer
 from services.kit.metrics import ConsumerMetrics
 from services.kit.poison import HaltDecision
 from services.kit.process import Process
 
-BATCH = 500
-_POLL_MS = 250
-_BUSY_FROM = 10
-_GATHER_SECONDS = 0.15
 _SEND_SECONDS = 30
-_SHOW_SECONDS = 1.0
 _BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -57,8 +53,6 @@ class Consumer:
         self._producer: KafkaProducer | None = None
         self._thread = threading.Thread(target=self._run, name="projection", daemon=True)
         self.connected = False
-        self._shown: dict[TopicPartition, int] = {}
-        self._shown_at = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -114,63 +108,19 @@ class Consumer:
             for number in range(partitions_of(topic, self._process.settings))
         ]
         positions = projection.claim((p.topic, p.partition) for p in partitions)
-        consumer = KafkaConsumer(
-            **client_settings(self._process.settings),
-            client_id="palette-api",
-            group_id=SERVICE,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            max_poll_records=BATCH,
-            fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=4_000_000,
-            reconnect_backoff_max_ms=1_000,  # half a minute by default: too long to stay behind after an outage
-        )
+        read_on = {p: positions.get((p.topic, p.partition), 0) for p in partitions}
         try:
-            consumer.assign(partitions)
-            for partition in partitions:
-                consumer.seek(partition, positions.get((partition.topic, partition.partition), 0))
-            self.connected = True
-            self._shown = {}
-            busy = False
-            while not self._stopping.is_set():
-                messages = self._read(consumer, busy=busy)
-                busy = len(messages) >= _BUSY_FROM
-                if messages:
-                    batch = self._write(projection, messages)
-                    self._stand_still(batch, len(messages))
-                self._show_positions(consumer, partitions)
+            with Fetch(self._process.settings, group=SERVICE, positions=read_on, stopping=self._stopping) as fetch:
+                self.connected = True
+                while not self._stopping.is_set():
+                    messages = fetch.read()
+                    if messages:
+                        batch = self._write(projection, messages)
+                        self._stand_still(batch, len(messages))
+                    fetch.show_positions()
         finally:
             self.connected = False
-            consumer.close(timeout_ms=2_000)
             self._drop_producer()
-
-    def _read(self, consumer: KafkaConsumer, *, busy: bool) -> list[RawMessage]:
-        """What there is. While traffic is dense it gathers for a moment: a message of a batch of 500 costs a sixth of
-        one of a batch of 20, in the store and at the broker; a single event is read at once."""
-        messages: list[RawMessage] = []
-        deadline = time.monotonic() + _GATHER_SECONDS
-        wait = _POLL_MS
-        while True:
-            found = consumer.poll(timeout_ms=wait, max_records=BATCH - len(messages))
-            messages += [raw(record) for records in found.values() for record in records]
-            left = deadline - time.monotonic()
-            if not busy or len(messages) >= BATCH or left <= 0 or not messages:
-                return messages
-            self._stopping.wait(left / 2)
-            wait = 0
-
-    def _show_positions(self, consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
-        """Commits where reading stands, at most once a second. The position counts transaction markers too, which no
-        message's offset does: without it the lag of a transactional topic would never be 0."""
-        if time.monotonic() < self._shown_at + _SHOW_SECONDS:
-            return
-        self._shown_at = time.monotonic()
-        moved = {p: at for p in partitions if (at := consumer.position(p, timeout_ms=1_000)) is not None}
-        changed = {p: OffsetAndMetadata(at, "", -1) for p, at in moved.items() if self._shown.get(p) != at}
-        if changed:
-            consumer.commit_async(changed)
-            self._shown = moved
 
     def _stand_still(self, batch: Batch, messages: int) -> None:
         if not self._halt.saw(good=messages - len(batch.bad), bad=len(batch.bad)):
@@ -275,19 +225,6 @@ class Consumer:
         if self._producer is not None:
             self._producer.close(timeout=2)
             self._producer = None
-
-
-def raw(record: Any) -> RawMessage:
-    """A record as the client gives it, as a message."""
-    return RawMessage(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers or ()),
-        timestamp=record.timestamp or 0,
-    )
 
 
 def _send(to: KafkaProducer, message: Outbound) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from services.api.io.consumer import raw
+from services.api.io.fetch import raw
 from services.contracts.codec import RawMessage
 from services.contracts.errors import Unavailable
 from services.contracts.topics import load_topics
