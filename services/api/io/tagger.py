@@ -1,10 +1,10 @@
-"""Asks the classifier, over loopback, for the tags of one sentence."""
+"""Asks the classifier for the tags of one sentence."""
 
 import httpx2
 import msgspec
 
 from services.api.trial import TrialBody, tags_from
-from services.contracts.errors import Unavailable
+from services.contracts.errors import Misconfigured, Unavailable
 from services.contracts.events import Tags
 from services.kit.settings import Settings
 
@@ -12,11 +12,12 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class Tagger:
-    """`POST /internal/tag` on the classifier's own port: `{"text", "channel"}` in, one line as of `palette tag` out."""
+    """`POST /internal/tag` on the classifier's own port: one line as of `palette tag` in, one out."""
 
     def __init__(self, settings: Settings, *, transport: httpx2.BaseTransport | None = None) -> None:
         self._client = httpx2.Client(
-            base_url=f"http://127.0.0.1:{settings.classify_metrics_port}",
+            base_url=settings.classify_url or f"http://127.0.0.1:{settings.classify_metrics_port}",
+            headers={"content-type": "application/json", **_key(settings)},
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
             follow_redirects=False,
@@ -25,9 +26,9 @@ class Tagger:
 
     def tag(self, body: TrialBody) -> Tags:
         """The tags of a sentence. Raises Unavailable while the classifier is away."""
-        asked = {"text": body.text, "channel": body.channel, "attributes": body.attributes}
+        asked = {"text": body.text, "author": "employee" if body.channel == "employee" else "customer"}
         try:
-            answer = self._client.post("/internal/tag", content=msgspec.json.encode(asked), headers=_JSON)
+            answer = self._client.post("/internal/tag", content=msgspec.json.encode(asked))
             found = msgspec.json.decode(answer.content, type=dict)
         except (httpx2.HTTPError, msgspec.DecodeError) as error:
             raise Unavailable(f"the tagger does not answer ({type(error).__name__})", retry_after=5) from None
@@ -39,4 +40,11 @@ class Tagger:
         self._client.close()
 
 
-_JSON = {"content-type": "application/json"}
+def _key(settings: Settings) -> dict[str, str]:
+    if settings.api_key_file is None:
+        return {}
+    try:
+        return {"authorization": f"Bearer {settings.api_key_file.read_text(encoding='utf-8').strip()}"}
+    except OSError as error:
+        name = type(error).__name__
+        raise Misconfigured([f"PALETTE_API_KEY_FILE: {settings.api_key_file} cannot be read ({name})."]) from None
