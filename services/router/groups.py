@@ -6,7 +6,6 @@ signal that changes an action gives exactly one `ActionChanged` and one revision
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 import msgspec
 
@@ -21,10 +20,11 @@ from services.contracts.events import (
     RoutingSignal,
     Tick,
 )
-from services.contracts.ids import action_id, change_id, notification_id
+from services.contracts.ids import action_id, change_id
 from services.router.episodes import Refused, Told, is_due, is_over, obey, priority_of, reopened, with_change
 from services.router.expectations import DAYS_KEPT, expect
 from services.router.memory import Member, Memory
+from services.router.openings import is_critical, new_action, notifications, opens
 
 WORST_KEPT = 5
 _WAITING_KEPT = 1_000
@@ -32,7 +32,6 @@ _COMMANDS_KEPT = 100
 _SYSTEM = "palette"
 
 Outcome = ActionChanged | Notification
-Opening = Literal["threshold", "critical"]
 
 
 class Head(msgspec.Struct, array_like=True):
@@ -99,7 +98,7 @@ class Group:
         if action is None:
             return self._wait(join, member)
         # what happened before a resolution is no sign that it failed; danger is told whenever it comes
-        past = action.resolved_at is not None and join.occurred_at <= action.resolved_at and not _is_critical(join)
+        past = action.resolved_at is not None and join.occurred_at <= action.resolved_at and not is_critical(join)
         if is_over(action):
             if not past:
                 return self._wait(join, member)
@@ -125,13 +124,13 @@ class Group:
         head.waiting = [waiting for waiting in head.waiting if waiting.occurred_at > since][-_WAITING_KEPT:]
         if join.occurred_at > since:
             return self._perhaps_open(join)
-        if not _is_critical(join):
+        if not is_critical(join):
             return []  # too old to count with the newest
         head.waiting.append(member)
         return self._perhaps_open(join)
 
     def _perhaps_open(self, join: Join) -> list[Outcome]:
-        why = _opens(join, self.head.waiting)
+        why = opens(join, self.head.waiting)
         if why is None:
             return []
         members, self.head.waiting = self.head.waiting, []
@@ -151,7 +150,7 @@ class Group:
             )
         self.head.episode += 1
         self.head.worst = []
-        opened = self._with_members(_new_action(name, join, why, members), members)
+        opened = self._with_members(new_action(name, join, why, members), members)
         return self._changed(
             opened, join, change="opened", by=_SYSTEM, reason=why, event=join.event, members=members, told="opened"
         )
@@ -165,7 +164,7 @@ class Group:
         if any(waiting.event == member.event for waiting in self.head.waiting):
             self.head.waiting = [member if waiting.event == member.event else waiting for waiting in self.head.waiting]
             return self._perhaps_open(join)
-        if not member.episode and _is_critical(join):
+        if not member.episode and is_critical(join):
             return self._place(join, member)
         action = self.head.action
         if (
@@ -310,7 +309,7 @@ class Group:
             )
         ]
         if told is not None and action.mode == "live":
-            outcomes += _notifications(action, told, at=signal.at)
+            outcomes += notifications(action, told, at=signal.at)
         return outcomes
 
     def _with_members(self, action: Action, members: Sequence[Member]) -> Action:
@@ -363,60 +362,3 @@ class Group:
             del days[day]
         while len(days) > DAYS_KEPT:
             del days[min(days)]
-
-
-def _opens(join: Join, waiting: Sequence[Member]) -> Opening | None:
-    """Whether those that wait are enough now, and why. Imports open nothing, and neither does a dry run."""
-    if join.mode == "backfill" or not join.plan.opens:
-        return None
-    # those who gave no name may all be the same person
-    count = len({member.customer for member in waiting}) if join.plan.people else len(waiting)
-    if count >= join.plan.threshold:
-        return "threshold"
-    return "critical" if _is_critical(join) else None
-
-
-def _is_critical(join: Join) -> bool:
-    """Whether this signal alone opens an action."""
-    at_once = join.plan.at_once_from_severity
-    live = join.mode != "backfill" and join.plan.opens
-    return live and at_once is not None and join.severity >= at_once
-
-
-def _new_action(name: str, join: Join, why: Opening, members: Sequence[Member]) -> Action:
-    """An action with no members yet."""
-    plan = join.plan
-    return Action(
-        id=name,
-        group=join.group,
-        revision=1,
-        state="open",
-        plan=plan,
-        severity=0,
-        priority=1,
-        reason=why,
-        opened_at=join.at,
-        updated_at=join.at,
-        first_occurred_at=members[0].occurred_at,
-        last_occurred_at=members[0].occurred_at,
-        signals=0,
-        customers=0,
-        acknowledge_due_at=join.at + timedelta(hours=plan.acknowledge_hours),
-        resolve_due_at=join.at + timedelta(hours=plan.resolve_hours),
-        mode=join.mode,
-    )
-
-
-def _notifications(action: Action, told: Told, *, at: datetime) -> list[Outcome]:
-    targets = action.plan.escalates_to if told == "escalated" else action.plan.targets
-    return [
-        Notification(
-            id=notification_id(action.id, action.revision, target),
-            target=target,
-            team=action.plan.team,
-            why=told,
-            at=at,
-            action=action,
-        )
-        for target in dict.fromkeys(targets)
-    ]
