@@ -114,7 +114,7 @@ class _Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_500,
             max_poll_interval_ms=_FOREVER_MS,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=500,
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
 

@@ -40,7 +40,7 @@ class Fetch:
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             max_poll_records=BATCH,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=500,
             max_partition_fetch_bytes=4_000_000,
         )
         self._consumer.assign(self._partitions)
