@@ -6,7 +6,7 @@ from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from services.api.figures import Cell, Plural
 from services.api.io import tables as db
-from services.api.rollups import CELL_MEASURES, CUSTOMER, OWN_WORK, RATING_MEASURES
+from services.api.rollups import CELL_MEASURES, CUSTOMER, OTHER, OWN_WORK, RATING_MEASURES
 from services.contracts.events import Plan
 
 PLACES = frozenset({"product", "region", "site"})
@@ -68,6 +68,20 @@ def theme_days(connection: Connection, first: int, last: int, *, voice: str = CU
     for row in connection.execute(query.group_by(table.c.theme, table.c.day)):
         found.setdefault(row.theme, {})[row.day] = int(row.n)
     return found
+
+
+def own_people(connection: Connection, since: int) -> dict[str, int]:
+    """How many distinct employees speak of each theme of their own work."""
+    query = (
+        select(db.tags.c.themes, db.feedback.c.customer)
+        .join(db.feedback, db.feedback.c.id == db.tags.c.id)
+        .where(db.tags.c.channel == "employee", db.tags.c.stage == OTHER, db.tags.c.occurred_at >= since)
+    )
+    people: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        for theme in row.themes.split():
+            people.setdefault(theme, set()).add(row.customer or "")
+    return {theme: len(known) for theme, known in people.items()}
 
 
 def theme_places(connection: Connection, themes: Iterable[str], first: int, last: int) -> dict[str, list[Plural]]:

@@ -27,7 +27,7 @@ from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store, micros
 from services.api.names import Names
 from services.api.queries import ActionFilter
-from services.api.rollups import OTHER, OWN_WORK, Score, weeks_of
+from services.api.rollups import OTHER, Score, weeks_of
 from services.api.shapes import Voice
 from services.contracts.events import Action
 from services.kit.clock import Clock, utc_now
@@ -107,7 +107,7 @@ class Gather:
             voices = read_feedback.voices_by_id(connection, [name for found in quoted.values() for name in found])
             stories = self._stories(connection, names, read_actions.all_active(connection), last=last)
             channels = sums.channel_counts(connection, last - NOW_DAYS + 1, last)
-            own = sums.theme_days(connection, last - TREND_DAYS + 1, last, voice=OWN_WORK)
+            own = sums.own_people(connection, micros(self._clock() - timedelta(days=TREND_DAYS)))
         working: dict[str, list[Story]] = {}
         for story in stories:
             working.setdefault(story.action.plan.area or OTHER, []).append(story)
@@ -192,9 +192,9 @@ def series(connection: Connection, action: Action, first: int, last: int) -> dic
     return sums.member_days(connection, action.id, first, last)
 
 
-def _own_themes(names: Names, themes: dict[str, dict[int, int]]) -> list[Said]:
-    """What employees say about their own work, never for fewer than five."""
-    found = [Said(theme, names.theme(theme), sum(days.values()), names.kind(theme)) for theme, days in themes.items()]
+def _own_themes(names: Names, people: dict[str, int]) -> list[Said]:
+    """What employees say about their own work, never for fewer than five of them."""
+    found = [Said(theme, names.theme(theme), number, names.kind(theme)) for theme, number in people.items()]
     return sorted((s for s in found if s.n >= LEAST_EMPLOYEES), key=lambda s: (-s.n, s.name))
 
 
