@@ -50,23 +50,26 @@ class GroupsOfPartition:
         `now` only dates dead letters.
         """
         out: list[Outbound] = []
-        touched: dict[str, tuple[Group, int | None]] = {}
+        touched: dict[str, Group] = {}
         traces: dict[str, bytes | None] = {}
         for message in messages:
             try:
                 signal: RoutingSignal = decode(message, RoutingSignal)
                 group = self._group(signal.group)
-                before = None if group.head.action is None else group.head.action.revision
-                touched.setdefault(signal.group, (group, before))
+                touched[signal.group] = group
                 trace = trace_of(message)
+                before = group.head.action
                 for outcome in group.take(signal):
                     out.append(encode(outcome, trace=trace))
                     if isinstance(outcome, ActionChanged):
                         traces[signal.group] = trace
                         self._observe(signal, outcome)
+                if before is not None and group.head.action is not None and before.id != group.head.action.id:
+                    # a new episode began in mid-batch: this is the last that anybody hears of the one before
+                    out.append(encode(before, trace=trace, partition=self._partition))
             except BadMessage as error:
                 out.append(self._letter(message, error.code, error.message, now))
-        for name, (group, _) in touched.items():
+        for name, group in touched.items():
             if name in traces and group.head.action is not None:
                 out.append(encode(group.head.action, trace=traces[name], partition=self._partition))
             out += self._records(group)
