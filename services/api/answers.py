@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from services.api.queries import BadQuery, Cursor
+from services.contracts.codec import without_values
 from services.contracts.events import Problem
 
 _T = TypeVar("_T")
@@ -40,9 +41,10 @@ def body_of(raw: bytes, kind: type[_T]) -> _T:
     if len(raw) > MAX_BODY:
         raise BadQuery(Problem(pointer="", code="too_long", message=f"use at most {MAX_BODY:,} bytes"))
     try:
-        return msgspec.json.decode(raw, type=kind)
+        # whether it is JSON at all comes first: how deep it is nested must not depend on where it stops to fit
+        return msgspec.convert(msgspec.json.decode(raw), kind)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
+        text, _, path = without_values(error).partition(" - at `$")
         raise BadQuery(Problem(pointer=path.rstrip("`").replace(".", "/"), code="body", message=text)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadQuery(Problem(pointer="", code="not_json", message="the body is not valid JSON in UTF-8")) from None

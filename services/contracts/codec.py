@@ -144,11 +144,16 @@ def decode(message: RawMessage, kind: Any) -> Any:
     try:
         return decoder.decode(message.value)
     except msgspec.ValidationError as error:
-        raise BadMessage("schema", _ECHO.sub(r"\1\2", str(error))) from None
+        raise BadMessage("schema", without_values(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadMessage("not_json", "the value is not valid JSON in UTF-8") from None
     except RecursionError:
         raise BadMessage("too_deep", "the value is nested too deeply") from None
+
+
+def without_values(error: msgspec.ValidationError) -> str:
+    """What a validation error says, without the value that it complains of."""
+    return _ECHO.sub(r"\1\2", str(error))
 
 
 def trace_of(message: RawMessage) -> bytes | None:
