@@ -155,6 +155,19 @@ def _application(
     return HttpMetrics(process.registry).middleware(guarded, routes=app.routes)
 
 
+def _end_in_order() -> None:
+    """The server gives SIGTERM back when it has finished; then the parts are stopped instead of the process ended."""
+    asked = False
+
+    def end(_number: int, _frame: object) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
+
+
 def _restart(process: Process) -> str:
     """Ends this process in order; whoever supervises it starts it again."""
     process.log.info("asked to start again")
@@ -208,6 +221,7 @@ def _errors(app: FastAPI, process: Process, pages: Pages) -> None:
 
 def main(process: Process) -> None:
     """Runs until SIGTERM."""
+    _end_in_order()
     parts = build(process)
     parts.start()
     try:

@@ -19,6 +19,12 @@ class Run(msgspec.Struct, frozen=True):
     mask: str = ""
 
 
+def telling(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """What is worth showing in a list: the words of what can be mended and of danger, else those of step and part."""
+    best = [span for span in evidence if span.head.removesuffix("s") in {"theme", "severity"}]
+    return best or [span for span in evidence if span.head.removesuffix("s") in {"stage", "area"}]
+
+
 def runs(text: str, evidence: Sequence[Evidence], masks: Sequence[Mask]) -> list[Run]:
     """The whole text in order, with at most three pieces of evidence: the most telling first, none overlapping. Spans
     that do not fit the text are left out."""

@@ -3,12 +3,15 @@
 Every reason that another service gives as a code has a sentence here; a code that is not known is shown as words.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 from services.api.names import VERDICTS, Names
 from services.api.wording import about, count
 from services.contracts.events import Action, ActionChanged
 
+_WORD = re.compile(r"(?<= )[a-z]+(?:[_-][a-z]+)*(?=,| or |$)")
+_CHANNEL_WORDS = {"mystery_shop": "mystery shop", "email": "e-mail"}
 _UNSURE = {
     "low_confidence": "not sure enough",
     "too_short": "too few words",
@@ -105,6 +108,19 @@ def change(entry: ActionChanged, names: Names) -> str:
     if entry.change == "reopened" and entry.reason == "recurrence":
         return "Opened again: it came back"
     return f"{_CHANGES.get(entry.change, entry.change.replace('_', ' ').capitalize())}{by}"
+
+
+def because(told: str, names: Names) -> str:
+    """Why a rule fits or does not, with names for ids."""
+    known = {"unsure": "not sure", "tagged": "sure", "unknown": "not told", **_CHANNEL_WORDS}
+    themes = {theme.id: f"“{theme.name}”" for theme in names.themes.values()}
+    by_subject = {"stage": names.stages, "area": names.areas, "any area": names.areas, "theme": themes}
+    return "; ".join(_named(part, by_subject.get(part.partition(" is ")[0], known)) for part in told.split("; "))
+
+
+def _named(part: str, words: Mapping[str, str]) -> str:
+    said = _WORD.sub(lambda match: words.get(match.group(), match.group()), part) if " is " in part else part
+    return said.replace("status is", "the reading is").replace("stage is", "the step is")
 
 
 def opening(action: Action) -> str:

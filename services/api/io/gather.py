@@ -167,7 +167,7 @@ class Gather:
             new=new_themes(names, themes, last=last, known_since=known[0] if known else last)[:3],
             proven=sorted(proven, key=_judged_at, reverse=True)[:3],
             active=[s for s in stories if s.is_active][:6],
-            newest=[v for v in recent if v.event.text and v.event.channel != "employee"][:4],
+            newest=_newest_in_words(recent),
             need_a_look=unsure,
             waiting=waiting,
             last_day=known[1] if known else None,
@@ -196,6 +196,12 @@ def _own_themes(names: Names, people: dict[str, int]) -> list[Said]:
     """What employees say about their own work, never for fewer than five of them."""
     found = [Said(theme, names.theme(theme), number, names.kind(theme)) for theme, number in people.items()]
     return sorted((s for s in found if s.n >= LEAST_EMPLOYEES), key=lambda s: (-s.n, s.name))
+
+
+def _newest_in_words(voices: list[Voice]) -> list[Voice]:
+    """The newest that said something, by when it happened: what came in together may be weeks apart."""
+    told = [v for v in voices if v.event.text and v.event.channel != "employee"]
+    return sorted(told, key=lambda v: v.event.occurred_at, reverse=True)[:4]
 
 
 def _judged_at(story: Story) -> float:

@@ -29,7 +29,7 @@ from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store, moment
 from services.api.io.tagger import Tagger
 from services.api.io.watch import Watch
-from services.api.marked import Run, runs
+from services.api.marked import Run, runs, telling
 from services.api.names import Names
 from services.api.queries import ACTIVE, BadQuery, Cursor, action_filter, after_of, feedback_filter, limit_of
 from services.api.rollups import OTHER, OWN_WORK, voice_of, weeks_of
@@ -440,6 +440,7 @@ class Pages:
             ago=lambda at: wording.ago(at, now=now),
             due=lambda at: wording.due(at, now=now),
             next_step=lambda action: next_step(action, now=now),
+            because=lambda told: phrases.because(told, known),
             change_words=lambda entry: phrases.change(entry, known),
             label_of=label_of,
             **context,
@@ -538,7 +539,7 @@ def _own_work(voice: Voice) -> bool:
 
 def _runs_of(voice: Voice, with_evidence: bool) -> list[Run]:
     evidence = voice.tagged.tags.evidence if voice.tagged is not None and with_evidence else ()
-    return runs(voice.event.text or "", evidence, voice.event.masks)
+    return runs(voice.event.text or "", telling(evidence), voice.event.masks)
 
 
 def _label(run: Run, known: Names) -> str:

@@ -15,6 +15,7 @@ from services.api.io.store import Store, open_file, open_store
 from services.kit.logs import Log
 from services.kit.process import Process
 from services.kit.settings import Settings
+from services.launcher.ports import free_port
 from tests.unit.api import postgres
 from tests.unit.api.engine import EnginePublisher
 from tests.unit.api.sample_store import fill
@@ -55,7 +56,7 @@ def store(make_store: Callable[[], Store]) -> Store:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> EnginePublisher:
-    return EnginePublisher(Settings(data_dir=tmp_path_factory.mktemp("api")))
+    return EnginePublisher(Settings(data_dir=tmp_path_factory.mktemp("api"), classify_metrics_port=free_port()))
 
 
 @pytest.fixture(scope="module")

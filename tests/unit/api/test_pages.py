@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from services.api.app import Parts
 from services.contracts import events as e
-from tests.unit.api.builders import classified, project, received
+from tests.unit.api.builders import classified, project, received, tags
 from tests.unit.api.engine import EnginePublisher
 from tests.unit.api.test_interface import case
 
@@ -105,6 +105,34 @@ def test_no_internal_word_stands_on_a_page(web: TestClient) -> None:
     for path in every_page(web):
         text = shown(web, path).text.lower()
         assert [word for word in INTERNAL if word in text] == [], path
+
+
+def test_a_sentence_is_tried_and_shows_tags_words_team_and_rule_in_peoples_words(
+    web: TestClient, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts.tagger, "tag", lambda _body: tags(themes=("driver-marked-delivered",)))
+    answer = web.post("/try", data={"text": "The driver marked it delivered, nothing came.", "region": "north"})
+    page = Shown()
+    page.feed(answer.text)
+    for words in ("Delivery: Find out what is behind", "whoever owns it", "Once three of these come within 7 days"):
+        assert words in page.text
+    assert [word for word in INTERNAL if word in page.text.lower()] == []
+    assert "the step is waiting and receiving, not getting help or complaint handling" in page.text
+    nothing = web.post("/try", data={"text": "  "})
+    assert "Write a sentence." in nothing.text
+
+
+def test_a_sentence_is_tried_by_programs_too_and_while_the_tagger_is_away_they_are_told(
+    web: TestClient, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert web.post("/v1/try", json={"text": "x", "channel": "fax"}).status_code == 422
+    away = web.post("/v1/try", json={"text": "Nothing came."})
+    assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+    assert "The reader is away" in web.post("/try", data={"text": "Nothing came."}).text
+    monkeypatch.setattr(parts.tagger, "tag", lambda _body: tags(themes=("driver-marked-delivered",)))
+    body = web.post("/v1/try", json={"text": "Nothing came.", "attributes": {"region": "north"}}).json()
+    assert body["tags"]["stage"] == "receive"
+    assert body["rules"][-1]["decision"]["groups"][0]["plan"]["team"] == "delivery"
 
 
 def test_pages_have_no_inline_style_or_script_and_load_nothing_from_elsewhere(web: TestClient) -> None:

@@ -10,7 +10,7 @@ from services.api import phrases, wording
 from services.api.cases import headline, tell, title, where
 from services.api.figures import Plural, chance, concentrated, moved, new_themes, standing
 from services.api.lag import GROUPS, Passed, lags, oldest_ages
-from services.api.marked import runs
+from services.api.marked import runs, telling
 from services.api.names import Names
 from services.api.proof import is_over, judge, verdict_command
 from services.api.queries import BadQuery, Cursor, cursor_of
@@ -223,6 +223,15 @@ def test_evidence_and_masks_cut_a_text_into_runs_that_are_the_text() -> None:
         ("charged-twice", ""),
         ("service", ""),
     ]
+
+
+def test_a_list_shows_the_words_of_what_can_be_mended_before_those_of_step_and_part() -> None:
+    theme, stage, mood = (
+        e.Evidence(head=head, label="x", start=n, end=n + 1) for n, head in enumerate(("theme", "stage", "sentiment"))
+    )
+    assert telling([stage, mood, theme]) == [theme]
+    assert telling([mood, stage]) == [stage]
+    assert telling([mood]) == []
 
 
 def test_every_refusal_of_the_router_has_a_sentence() -> None:
