@@ -69,7 +69,8 @@ def run(arguments):
 
 def test(arguments):
     prepare("test")
-    return become("-m", "pytest", *arguments)
+    # most of the suite waits for processes, so three at a time share two cores well; a file stays on one of them
+    return become("-m", "pytest", "-n", "3", "--dist", "loadfile", *arguments)
 
 
 def bench(arguments):
