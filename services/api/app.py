@@ -98,7 +98,7 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
     publisher = publisher or Publisher(settings)
     consumer = Consumer(process, store, ConsumerMetrics(process.registry, TOPICS), news, clock=clock)
     watcher = PolicyWatcher(process, store, publisher, PolicyMetrics(process.registry, [POLICY]), clock=clock)
-    watch = Watch(process, store, WatchMetrics(process.registry), clock=clock)
+    watch = Watch(process, store, WatchMetrics(process.registry), sources=watcher.sources, clock=clock)
     judge = Judge(process, store, publisher, caught_up=watch.caught_up, clock=clock)
     desk = Desk(store, publisher, news, clock=clock)
     tagger = Tagger(settings)

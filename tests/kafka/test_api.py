@@ -211,9 +211,13 @@ def test_lag_is_seen_from_outside_and_the_readers_own_goes_to_zero(web: httpx2.C
         return {lag.messages for lag in seen.lags if lag.group == "api"} if seen else {-1}
 
     until(lambda: own() == {0}, what="the API's own lag to be 0")
+    until(lambda: "web-survey" in parts.watcher.sources(), what="the declared sources")
+    until(lambda: "palette_audit_missing_events{" in web.get("/metrics").text, what="the audit")
     metrics = web.get("/metrics").text
     assert 'palette_consumer_lag_messages{group="classify"' in metrics
     assert "palette_lag_last_success_timestamp_seconds" in metrics
+    assert 'palette_audit_missing_events{source="web-survey"} 0.0' in metrics
+    assert 'palette_audit_missing_events{source="other"} 0.0' in metrics
 
 
 def test_the_policy_of_the_folder_comes_into_force_once(web: httpx2.Client, parts: Parts, settings: Settings) -> None:

@@ -44,6 +44,7 @@ class Consumer:
         self._process = process
         self._store = store
         self._metrics = metrics
+        metrics.latency.labels("readable")
         self._clock = clock
         self._stopping = threading.Event()
         self._resumed = threading.Event()

@@ -15,11 +15,12 @@ from services.contracts.errors import Unavailable
 from services.contracts.events import PolicyActivated
 from services.contracts.policy import Policy
 from services.contracts.policyfiles import load_policy, read_folder, version_of
-from services.contracts.yamlfile import FileProblem, PolicyRefused
+from services.contracts.yamlfile import FileProblem, PolicyRefused, load_marked
 from services.kit.clock import Clock, utc_now
 from services.kit.metrics import PolicyMetrics
 from services.kit.process import Process
 
+SOURCES = "sources.yaml"
 _EVERY_SECONDS = 2.0
 POLICY = "policy"
 """The label of the whole folder in the reload metrics: its files are taken into force as one."""
@@ -48,6 +49,7 @@ class PolicyWatcher:
         self._activated: str | None = None
         self._from_folder: Policy | None = None
         self._names: tuple[str, Names] = ("", Names(None))
+        self._sources: tuple[str, frozenset[str]] = ("", frozenset())
         self.problems: tuple[FileProblem, ...] = ()
         """Of the newest files; empty while they are in force."""
 
@@ -108,6 +110,16 @@ class PolicyWatcher:
             return Names(self._from_folder)
         return self._names[1]
 
+    def sources(self) -> frozenset[str]:
+        """The sources that sources.yaml in force declares: the only ones that metrics name."""
+        with self._store.reading() as connection:
+            active = active_policy(connection)
+        if active is None or SOURCES not in active.files:
+            return frozenset()
+        if self._sources[0] != active.version:
+            self._sources = (active.version, _declared(active.files[SOURCES]))
+        return self._sources[1]
+
     def in_force(self) -> tuple[str, datetime] | None:
         """Version and time of what is in force."""
         with self._store.reading() as connection:
@@ -120,3 +132,12 @@ def _readable(active: PolicyActivated) -> Policy | None:
         return load_policy(active.files, version=active.version)
     except PolicyRefused:
         return None  # activated by a release that reads more than this one
+
+
+def _declared(text: str) -> frozenset[str]:
+    try:
+        data = load_marked(text, file=SOURCES).data
+    except PolicyRefused:
+        return frozenset()
+    declared = data.get("sources") if isinstance(data, dict) else None
+    return frozenset(declared) if isinstance(declared, dict) else frozenset()

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from services.api.io import tables as db
 from services.api.io.projection import Projection
-from services.api.io.store import open_file
+from services.api.io.store import NOT_DUMPED, open_file
 from services.api.io.topic_reader import TopicReader
 from services.api.project import TOPICS, read
 from services.kit.settings import Settings, url_host
@@ -33,7 +33,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 def snapshot(path: Path) -> Snapshot:
     """A store as it is now, even while another process writes to it."""
     store = open_file(path)
-    found = {table.name: hashlib.sha256() for table in db.metadata.sorted_tables}
+    found = {table.name: hashlib.sha256() for table in db.metadata.sorted_tables if table.name not in NOT_DUMPED}
     try:
         with store.reading() as connection:
             positions = {(row.topic, row.partition): row.next for row in connection.execute(select(db.offsets))}

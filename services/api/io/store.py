@@ -24,7 +24,8 @@ Row = Mapping[str, Any]
 
 _DERIVED = frozenset({"seq"})
 """Columns that depend on the order of arrival: no part of what a rebuild must reproduce."""
-_NOT_DUMPED = frozenset({"offsets", "schema_version"})
+NOT_DUMPED = frozenset({"offsets", "schema_version"})
+"""Tables that say how far a store is, not what it holds."""
 
 
 class Store:
@@ -121,7 +122,7 @@ class Store:
     def dump(self, connection: Connection) -> Iterator[tuple[str, bytes]]:
         """The canonical dump: table and line, in order."""
         for table in db.metadata.sorted_tables:
-            if table.name in _NOT_DUMPED:
+            if table.name in NOT_DUMPED:
                 continue
             columns = [c for c in table.columns if c.name not in _DERIVED]
             # ids are plain ASCII words; order in bytes, whatever collation the database was made with

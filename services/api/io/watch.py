@@ -4,7 +4,7 @@ Asks Kafka for positions, the store for what it holds. What it finds are metrics
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from services.kit.kafka import client_settings, partitions_of
 from services.kit.process import Process
 
 _EVERY_SECONDS = 5.0
+OTHER = "other"
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -40,7 +41,16 @@ class Seen(msgspec.Struct, frozen=True):
 class Watch:
     """A thread that looks every five seconds; `last` is the newest look, None before the first."""
 
-    def __init__(self, process: Process, store: Store, metrics: WatchMetrics, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        process: Process,
+        store: Store,
+        metrics: WatchMetrics,
+        *,
+        sources: Callable[[], frozenset[str]],
+        clock: Clock = utc_now,
+    ) -> None:
+        self._sources = sources
         self._process = process
         self._store = store
         self._metrics = metrics
@@ -129,8 +139,13 @@ class Watch:
             self._metrics.oldest_age.labels(group, topic).set(age)
         for topic, number in seen.letters.items():
             self._metrics.letters_open.labels(topic).set(number)
-        for source, number in (seen.missing or {}).items():
-            self._metrics.missing.labels(source).set(number)
+        if seen.missing is not None:
+            declared = self._sources()
+            by_label = dict.fromkeys([*declared, OTHER], 0)
+            for source, number in seen.missing.items():
+                by_label[source if source in declared else OTHER] += number
+            for label, number in by_label.items():
+                self._metrics.missing.labels(label).set(number)
         self._metrics.last_success.set(seen.at.timestamp())
 
 
