@@ -5,7 +5,7 @@ which words earned it, `evidence`.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import cast, get_args
 
@@ -38,6 +38,7 @@ _BAD = 2
 _PLAINLY = 0.7
 _LONG = 4
 _OWN_WORK_FAVOUR = 3.0
+_SAID_OWN_WORK_FAVOUR = 60.0
 _BATCH = 256
 _SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
 
@@ -104,7 +105,6 @@ class Tagger:
         chances = probabilities(self.model, reading.features)
         words = np.bincount(reading.tokens.doc[reading.tokens.stem > 0], minlength=len(batch))
         _nothing_told(chances, self.model, words == 0)
-        _favour_own_work(chances["stage"], self.model.head("stage").labels.index(UNKNOWN), batch)
         chances["sentiment"] = favour(
             chances["sentiment"][:, self._sentiment_order], [item.rating for item in batch], _SENTIMENTS
         )
@@ -112,6 +112,8 @@ class Tagger:
         for hit in reading.hits:
             if not hit.negated and self._lexicon.labels[hit.label][0] in {"theme", "severity_kind"}:
                 hits[hit.doc].append(hit)
+        own_work = {doc for doc, found in hits.items() if any(self._is_own_work(hit) for hit in found)}
+        _favour_own_work(chances["stage"], self.model.head("stage").labels.index(UNKNOWN), batch, own_work)
         drafts = []
         for doc, item in enumerate(batch):
             language = language_of(reading.texts[doc].text, item.language)
@@ -124,6 +126,11 @@ class Tagger:
             )
             for (tags, _), found, item in zip(drafts, evidence, batch, strict=True)
         ]
+
+    def _is_own_work(self, hit: Hit) -> bool:
+        head, label, _ = self._lexicon.labels[hit.label]
+        theme = self.taxonomy.theme.get(label) if head == "theme" else None
+        return theme is not None and theme.stage == UNKNOWN
 
     def _decided(
         self, item: TagInput, chances: dict[str, Floats], hits: Sequence[Hit], words: int, language: str
@@ -290,10 +297,13 @@ def _nothing_told(chances: dict[str, Floats], model: Model, wordless: NDArray[np
         chances[name][wordless, head.labels.index(UNKNOWN)] = head.sure_from / 2
 
 
-def _favour_own_work(stage: Floats, unknown: int, batch: Sequence[TagInput]) -> None:
-    """Employees mostly write about their own work, which is outside the journey."""
+def _favour_own_work(stage: Floats, unknown: int, batch: Sequence[TagInput], said: Collection[int]) -> None:
+    """Employees mostly write about their own work, which is outside the journey; where a phrase of it stands in the
+    text (`said`) there is hardly a doubt. It matters: outside the journey nobody is shown in groups below five."""
     own = np.array([item.author == "employee" for item in batch])
-    stage[own, unknown] *= _OWN_WORK_FAVOUR
+    favour = np.full(len(batch), _OWN_WORK_FAVOUR)
+    favour[list(said)] = _SAID_OWN_WORK_FAVOUR
+    stage[own, unknown] *= favour[own]
     stage[own] /= stage[own].sum(axis=1, keepdims=True)
 
 

@@ -139,3 +139,17 @@ def test_the_longest_allowed_text_of_anything_is_tagged_quickly(tagger: Tagger, 
     started = time.process_time()
     one(tagger, (piece * 20_000)[:20_000])
     assert time.process_time() - started < 2.0
+
+
+def test_an_employee_on_their_own_work_is_outside_the_journey_and_one_who_reports_a_customer_is_not(
+    tagger: Tagger,
+) -> None:
+    own, reported = tagger.tag(
+        [
+            TagInput(text="The new handheld scanners freeze all day and we miss our targets.", author="employee"),
+            TagInput(text="A customer told me he gets logged out of our app when he pays.", author="employee"),
+        ]
+    )
+    assert own.stage == "unknown"
+    assert "work-tools" in own.themes
+    assert reported.stage != "unknown"
