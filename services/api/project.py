@@ -82,7 +82,7 @@ class Batch:
         self.changes: dict[str, Stored] = {}
         self.outcomes: dict[str, Stored] = {}
         self.policies: dict[str, Stored] = {}
-        self.letters: dict[str, Letter] = {}
+        self.letters: dict[tuple[str, str], Letter] = {}
         self.marks: dict[str, Mark] = {}
         self.bad: list[Bad] = []
         self.ends: dict[tuple[str, int], int] = {}
@@ -133,11 +133,12 @@ def _letter(batch: Batch, message: RawMessage) -> None:
     if message.value is None or message.header("dl_mark") is not None:
         batch.marks[name] = Mark(name, _text(message, "dl_at"))
         return
+    service = _text(message, "dl_service") or message.topic.removesuffix("-dlq")
     batch.letters.setdefault(
-        name,
+        (name, service),
         Letter(
             id=name,
-            service=_text(message, "dl_service") or message.topic.removesuffix("-dlq"),
+            service=service,
             topic=_text(message, "dl_topic"),
             partition=_number(message, "dl_partition"),
             offset=_number(message, "dl_offset"),

@@ -16,7 +16,9 @@ from services.kit.settings import Settings
 def open_letters(connection: Connection) -> list[Any]:
     """Letters that nobody replayed, newest first."""
     query = select(db.letters).where(db.letters.c.id.not_in(select(db.marks.c.id)))
-    return list(connection.execute(query.order_by(db.letters.c.at.desc(), db.letters.c.id).limit(1_000)))
+    return list(
+        connection.execute(query.order_by(db.letters.c.at.desc(), db.letters.c.id, db.letters.c.service).limit(1_000))
+    )
 
 
 def find_letter(settings: Settings, name: str) -> RawMessage | None:
@@ -34,8 +36,8 @@ def find_letter(settings: Settings, name: str) -> RawMessage | None:
 
 
 def put_back(settings: Settings, name: str) -> str | None:
-    """Writes a letter to the topic that it came from and marks it; answers the topic, None for an unknown letter.
-    Raises Unavailable."""
+    """Writes a letter to the topic that it came from and marks it; answers the topic, None for an unknown letter. One
+    mark serves every service that had put the message aside: all of them read it again. Raises Unavailable."""
     letter = find_letter(settings, name)
     if letter is None:
         return None

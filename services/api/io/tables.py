@@ -189,7 +189,7 @@ letters = Table(
     "dead_letters",
     metadata,
     Column("id", String, primary_key=True),
-    Column("service", String, nullable=False),
+    Column("service", String, primary_key=True),  # what one cannot read, another may not either
     Column("topic", String, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", _Big, nullable=False),
