@@ -39,11 +39,11 @@ def bare_model(said: list[str]) -> tuple[float, float]:
     return len(inputs) / took, (sum(process.cpu_times()[:2]) - cpu) / len(inputs)
 
 
-def measure(folder: Path) -> list[Figure]:
+def measure(folder: Path, cache: Path) -> list[Figure]:
     """Starts a product of its own in `folder` and measures it from outside."""
     said = texts(_EVENTS)
     bare_rate, bare_cpu = bare_model(said)
-    product = Product(folder).start()
+    product = Product(folder, PALETTE_CACHE_DIR=str(cache)).start()
     try:
         rate, cpu = _through_the_whole(product, said)
         latencies = _single_posts(product, rate=200, seconds=10)

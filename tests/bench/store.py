@@ -27,7 +27,7 @@ _TEXTS = (
 _STAGES, _AREAS = ("receive", "use", "pay", "get_help"), ("fulfilment", "digital", "price", "service")
 
 
-def measure(folder: Path) -> list[Figure]:
+def measure(folder: Path, cache: Path) -> list[Figure]:
     """Makes a store in `folder`. An event is two messages: as received, and its tags."""
     first, again = _messages()
     store = open_file(folder / "bench.sqlite")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -188,9 +187,6 @@ class Group:
     def are_delivered(self, numbers: Iterable[int]) -> bool:
         wanted = set(numbers)
         return self.produced() >= len(wanted) and wanted <= set(self.outputs())
-
-    def timestamps(self) -> list[int]:
-        return sorted(message.timestamp for message in self._messages(FEEDBACK_CLASSIFIED))
 
     def _values(self, topic: str) -> list[bytes]:
         return [message.value for message in self._messages(topic)]
@@ -397,40 +393,6 @@ def test_kill_9_of_the_broker_in_mid_stream_loses_nothing(group: Group) -> None:
     deaths = worker.supervised_until(polls(lambda: group.are_delivered(numbers)), starts=5)
     doubled = sum(count - 1 for count in group.outputs().values())
     print(f"10,000 messages, kill -9 of the broker: 0 missing, {doubled} doubled, the worker ended {deaths} times")
-
-
-# ---- speed ----------------------------------------------------------------------------------------------------------
-
-BODY = json.dumps(
-    {
-        "id": "4f0c3f0e-6c0e-5f0e-9d0e-2b8f3c1a7d11", "source": "web-survey", "source_id": "r-1041",
-        "channel": "survey",
-        "occurred_at": "2026-11-02T09:14:00Z", "received_at": "2026-11-02T09:14:01.250Z", "text": "Ordered. " * 24,
-        "rating": {"kind": "nps", "value": 3.0, "max": 10.0}, "customer": "c-5b1f0a2c9e4d4f60a7b8c9d0e1f20314",
-        "attributes": {"product": "broadband", "region": "north", "site": "leeds-2"}, "solicited": True,
-    }
-).encode()  # fmt: skip
-
-
-def test_the_loop_around_a_step_that_costs_nothing_is_fast(group: Group) -> None:
-    count = 40_000
-    sender = producer(settings_for(group.broker))
-    headers = [("ce_specversion", b"1.0"), ("ce_id", b"4f0c3f0e-6c0e-5f0e-9d0e-2b8f3c1a7d11"), ("ce_type", b"x" * 28)]
-    for number in range(count):
-        sender.send(FEEDBACK_RECEIVED, BODY, key=b"%d" % (number % 997), headers=headers)
-    sender.flush()
-    sender.close()
-    worker = group.worker().start(**{worker_process.FREE: "1"})
-    until(lambda: group.produced() >= 1, seconds=40, every=0.05, what="the first output")
-    before = psutil.Process(worker.process.pid).cpu_times()
-    until(lambda: group.produced() >= count, seconds=90, every=0.1, what="all outputs")
-    after = psutil.Process(worker.process.pid).cpu_times()
-
-    times = group.timestamps()
-    rate = count / ((times[-1] - times[0]) / 1000)
-    spent = (after.user + after.system) - (before.user + before.system)
-    print(f"free step: {rate:,.0f} events/s of {len(BODY)} bytes, {spent / count * 10_000:.2f} CPU s per 10,000")
-    assert rate > 2_000, "a loaded machine halves it, nothing but a regression quarters it"
 
 
 def polls(condition: Callable[[], bool]) -> Iterator[bool]:

@@ -25,7 +25,6 @@ from services.kit.worker import Halt, Worker, run_worker
 
 GROUP = "PALETTE_TEST_GROUP"
 SECONDS_PER_BATCH = "PALETTE_TEST_SECONDS_PER_BATCH"
-FREE = "PALETTE_TEST_FREE"
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _tries: dict[int, int] = {}
@@ -53,16 +52,11 @@ def _answer(message: RawMessage, at: datetime) -> Outbound:
     return Outbound(FEEDBACK_CLASSIFIED, message.key, b'{"n":%d}' % asked["n"])
 
 
-def free_step(messages: Sequence[RawMessage], _at: datetime) -> list[Outbound]:
-    """A step that costs nothing: what remains is the loop."""
-    return [Outbound(FEEDBACK_CLASSIFIED, m.key, m.value, m.headers) for m in messages]
-
-
 def main(process: Process) -> None:
     worker = Worker(
         process=process,
         topics=(FEEDBACK_RECEIVED,),
-        step=free_step if FREE in os.environ else step,
+        step=step,
         metrics=ConsumerMetrics(process.registry, [FEEDBACK_RECEIVED]),
         group=os.environ[GROUP],
     )
