@@ -119,9 +119,10 @@ def rules_check(
     folder: Annotated[Path | None, typer.Argument(help="Policy folder; the one in use by default.")] = None,
 ) -> None:
     """Check the policy files; every problem with file, line and a way out."""
+    from services.notify.commands import check_targets
     from services.router import commands
 
-    raise typer.Exit(commands.check(folder))
+    raise typer.Exit(max(commands.check(folder), check_targets(folder)))
 
 
 @rules.command("explain")

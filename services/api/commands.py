@@ -16,7 +16,7 @@ from services.api.io.rebuild import REBUILT, rebuild_file, snapshot, swap_in
 from services.api.io.store import Store, open_store, sqlite_path
 from services.contracts import ids
 from services.contracts.errors import Unavailable
-from services.kit.settings import Settings
+from services.kit.settings import Settings, url_host
 
 _PORTS = {
     "classify": "classify_metrics_port",
@@ -106,7 +106,10 @@ def resume(name: str) -> int:
         return 2
     try:
         answer = httpx2.post(
-            f"http://127.0.0.1:{getattr(settings, _PORTS[name])}/control/resume", trust_env=False, timeout=10
+            f"http://{url_host(settings.bind)}:{getattr(settings, _PORTS[name])}/control/resume",
+            headers=_key(settings),
+            trust_env=False,
+            timeout=10,
         )
         answer.raise_for_status()
     except httpx2.HTTPError as error:
@@ -114,6 +117,13 @@ def resume(name: str) -> int:
         return 75
     print(f"{name}: {answer.json()['done']}")
     return 0
+
+
+def _key(settings: Settings) -> dict[str, str]:
+    """The key that services ask for, where keys are configured."""
+    if settings.api_key_file is None:
+        return {}
+    return {"Authorization": f"Bearer {settings.api_key_file.read_text(encoding='utf-8').strip()}"}
 
 
 def dead_letters_list() -> int:
