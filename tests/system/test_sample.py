@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.system.product import Product
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,11 @@ def test_it_went_as_the_story_tells(sampled: Product) -> None:
 
 
 def test_the_fix_that_worked_is_verified_and_the_one_that_did_not_is_open_again(sampled: Product) -> None:
-    worked = action(sampled, theme="driver-marked-delivered", region="north")
-    assert worked["state"] == "verified"
+    def verified() -> dict | None:
+        found = action(sampled, theme="driver-marked-delivered", region="north")
+        return found if found["state"] == "verified" else None
+
+    worked = until(verified, what="the numbers to be looked at")
     assert worked["expectation"]["baseline_per_week"] < 4
     failed = action(sampled, theme="app-logs-out")
     assert failed["reopened"] >= 1
@@ -51,6 +55,7 @@ def test_a_rebuilt_store_holds_the_same_bytes(sampled: Product) -> None:
     told = sampled.cli("rebuild", seconds=180)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "same" in told.stdout
+    sampled.wait_ready()
 
 
 def test_a_second_start_plays_nothing_and_remembers_what_people_did(sampled: Product) -> None:

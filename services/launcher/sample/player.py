@@ -28,6 +28,7 @@ _FOLDER = Path(__file__).parent
 _DAYS = 84
 _BATCH = 200
 _PATIENCE_S = 120.0
+_COMMAND_S = 10.0
 _HEADERS = {"Palette-Mode": "rehearsal"}
 _UPSTREAM = (("classify", topics.FEEDBACK_RECEIVED), ("router", topics.FEEDBACK_CLASSIFIED))
 _log = Log("sample")
@@ -159,31 +160,33 @@ def _behind(admin: KafkaAdminClient, group: str, topic: str) -> bool:
 
 
 def _command(client: httpx2.Client, settings: Settings, told: dict[str, Any], at: datetime) -> list[str]:
+    """Gives a command to the action it means. A refusal is asked again for a while: the newest such action may still be
+    on its way, and an older one that is over says no."""
     base = f"http://{url_host(settings.bind)}:{settings.api_port}"
     what = f"{told['command']} of {told['action']}"
-    action = _find(client, base, told["action"])
-    if action is None:
-        return [f"{what}: no such action"]
     body = {k: told[k] for k in ("command", "by", "comment", "to") if k in told} | {"as_of": at.isoformat()}
-    key = f"sample-{told['command']}-{at.isoformat()}"
-    answer = client.post(f"{base}/v1/actions/{action}/commands", json=body, headers={"Idempotency-Key": key})
-    if answer.is_success or told.get("may_refuse"):
-        return []
-    return [f"{what}: answered {answer.status_code} {answer.json().get('detail') or answer.json().get('title')}"]
+    deadline = time.monotonic() + _COMMAND_S
+    while True:
+        action = _find(client, base, told["action"])
+        if action is None:
+            said = "no such action"
+        else:
+            key = f"sample-{told['command']}-{at.isoformat()}-{action}"
+            answer = client.post(f"{base}/v1/actions/{action}/commands", json=body, headers={"Idempotency-Key": key})
+            if answer.is_success or told.get("may_refuse"):
+                return []
+            said = f"answered {answer.status_code} {answer.json().get('detail') or answer.json().get('title')}"
+        if time.monotonic() > deadline:
+            return [f"{what}: {said}"]
+        time.sleep(0.25)
 
 
 def _find(client: httpx2.Client, base: str, meant: dict[str, str]) -> str | None:
-    """The newest action whose plan has the rule, theme, stage, area and attributes that were told."""
-    deadline = time.monotonic() + 10.0
-    while True:
-        answer = client.get(f"{base}/v1/actions", params={"limit": 200})
-        answer.raise_for_status()
-        found = [a for a in answer.json()["items"] if _matches(a, meant)]
-        if found:
-            return str(max(found, key=lambda a: str(a["opened_at"]))["id"])
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(0.2)
+    """The newest action whose plan has the theme, stage, area, rule and attributes that were told."""
+    answer = client.get(f"{base}/v1/actions", params={"limit": 200})
+    answer.raise_for_status()
+    found = [a for a in answer.json()["items"] if _matches(a, meant)]
+    return str(max(found, key=lambda a: str(a["opened_at"]))["id"]) if found else None
 
 
 def _matches(action: dict[str, Any], meant: dict[str, str]) -> bool:
