@@ -19,7 +19,12 @@ from services.api.io.figure_routes import figure_routes
 from services.api.io.gather import Gather
 from services.api.io.judge import Judge
 from services.api.io.news import News
-from services.api.io.pages import Pages, page_routes, static_files
+from services.api.io.pages.cases import Cases
+from services.api.io.pages.overview import Overview
+from services.api.io.pages.renderer import Renderer
+from services.api.io.pages.routes import Rooms, page_routes, static_files
+from services.api.io.pages.trying import Trying
+from services.api.io.pages.voices import Voices
 from services.api.io.policy import POLICY, PolicyWatcher
 from services.api.io.publisher import Publisher
 from services.api.io.rebuild import take_over
@@ -103,20 +108,18 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
     desk = Desk(store, publisher, news, clock=clock)
     tagger = Tagger(settings)
     gather = Gather(store, watcher, clock=clock)
-    pages = Pages(
-        store=store,
-        desk=desk,
-        gather=gather,
-        watcher=watcher,
-        watch=watch,
-        tagger=tagger,
-        intake=f"http://{url_host(settings.bind)}:{settings.ingest_port}",
-        version=process.version,
-        clock=clock,
+    renderer = Renderer(store=store, watcher=watcher, version=process.version, clock=clock)
+    intake = f"http://{url_host(settings.bind)}:{settings.ingest_port}"
+    rooms = Rooms(
+        renderer,
+        Overview(renderer, store=store, gather=gather, watcher=watcher, watch=watch, intake=intake, clock=clock),
+        Voices(renderer, store=store, desk=desk, gather=gather, watcher=watcher),
+        Cases(renderer, store=store, desk=desk, gather=gather, watcher=watcher, clock=clock),
+        Trying(renderer, watcher=watcher, tagger=tagger, clock=clock),
     )
     app = _application(
         process,
-        pages,
+        rooms,
         consumer,
         lambda base: (
             feedback_routes(store, desk, watcher, base),
@@ -128,7 +131,7 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
 
 
 def _application(
-    process: Process, pages: Pages, consumer: Consumer, routers: Callable[[Base], tuple[APIRouter, ...]]
+    process: Process, rooms: Rooms, consumer: Consumer, routers: Callable[[Base], tuple[APIRouter, ...]]
 ) -> ASGIApp:
     app = FastAPI(
         title="Palette",
@@ -147,25 +150,12 @@ def _application(
     app.router.routes.extend(ops_routes(process.health, process.registry, controls=controls))
     for router in routers(base):
         app.include_router(router)
-    app.include_router(page_routes(pages))
+    app.include_router(page_routes(rooms))
     app.mount("/static", static_files())
-    _errors(app, process, pages)
+    _errors(app, process, rooms.renderer)
     app.add_middleware(BaseHTTPMiddleware, dispatch=_secured)
     guarded = Guard(app, settings=process.settings)
     return HttpMetrics(process.registry).middleware(guarded, routes=app.routes)
-
-
-def _end_in_order() -> None:
-    """The server gives SIGTERM back when it has finished; then the parts are stopped instead of the process ended."""
-    asked = False
-
-    def end(_number: int, _frame: object) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, end)
 
 
 def _restart(process: Process) -> str:
@@ -182,12 +172,12 @@ async def _secured(request: Request, call: Callable[[Request], Awaitable[Respons
     return response
 
 
-def _errors(app: FastAPI, process: Process, pages: Pages) -> None:
+def _errors(app: FastAPI, process: Process, renderer: Renderer) -> None:
     def answer(request: Request, api: Response, heading: str, detail: str) -> Response:
         """A page for people, problem+json for programs."""
         if request.url.path.startswith(_FOR_PROGRAMS):
             return api
-        return pages.error(request, api.status_code, heading, detail)
+        return renderer.error(request, api.status_code, heading, detail)
 
     async def bad_query(request: Request, error: Any) -> Response:
         not_json = any(p.code == "not_json" for p in error.problems)
@@ -221,7 +211,6 @@ def _errors(app: FastAPI, process: Process, pages: Pages) -> None:
 
 def main(process: Process) -> None:
     """Runs until SIGTERM."""
-    _end_in_order()
     parts = build(process)
     parts.start()
     try:

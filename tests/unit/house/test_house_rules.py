@@ -18,7 +18,6 @@ LONGER_THAN_300_LINES = {
     "services/contracts/events.py": "the one event model: everything on a topic is found in one place",
     "services/router/groups.py": "the fold of one group: its cases share one state",
     "services/api/io/projection.py": "one transaction: the order of its statements is the subject",
-    "services/api/io/pages.py": "a table of pages, each parse, ask, render",
     "services/ingest/intake.py": "one step from candidate to decision, with every reason to refuse",
     "services/classify/tagger.py": "one pass from texts to tags; its heads share the features",
 }

@@ -1,0 +1,131 @@
+"""The rooms of what customers say: the list, one voice, one customer, and the form that corrects a tag."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from starlette.responses import Response
+
+from services.api.ask import MAX_NAME, CorrectionBody, expected_revision
+from services.api.io import actions as read_actions
+from services.api.io import feedback as read_feedback
+from services.api.io.desk import Desk
+from services.api.io.gather import Gather
+from services.api.io.pages.forms import caller_of, one_of, said, shown_at
+from services.api.io.pages.renderer import PER_PAGE, Renderer, older
+from services.api.io.policy import PolicyWatcher
+from services.api.io.store import Store
+from services.api.queries import BadQuery, after_of, feedback_filter, limit_of
+from services.contracts.errors import Unavailable
+from services.contracts.events import Pseudonym
+
+
+class Voices:
+    """What came in, as it was said."""
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        *,
+        store: Store,
+        desk: Desk,
+        gather: Gather,
+        watcher: PolicyWatcher,
+    ) -> None:
+        self._renderer = renderer
+        self._store = store
+        self._desk = desk
+        self._gather = gather
+        self._watcher = watcher
+
+    def feedback(self, request: Request) -> Response:
+        known = self._watcher.names()
+        asked = feedback_filter(request.query_params)
+        with self._store.reading() as connection:
+            page = read_feedback.list_feedback(
+                connection, self._store, asked, limit=_limit_of(request), after=after_of(request.query_params)
+            )
+            named = read_actions.actions_of(connection, [voice.event.id for voice in page.items])
+        active = asked.active()
+        heading = "What customers say, newest first" if not active else "Voices that you asked for"
+        if asked.status == "unsure" and len(active) == 1:
+            heading = "Voices that need a look"
+        return self._renderer.page(
+            request,
+            "feedback.html",
+            "/feedback",
+            heading,
+            known=known,
+            voices=page.items,
+            named=named,
+            asked=active,
+            query=urlencode(active),
+            more=older("/feedback", active, page.next),
+            themes=sorted(((theme.id, theme.name) for theme in known.themes.values()), key=lambda item: item[1]),
+        )
+
+    def one_feedback(self, request: Request, name: str) -> Response:
+        known = self._watcher.names()
+        with self._store.reading() as connection:
+            voice = read_feedback.get_voice(connection, name)
+            ids = read_actions.actions_of(connection, [name]).get(name, [])
+            actions = read_actions.actions_by_id(connection, ids)
+        if voice is None:
+            return self._renderer.nothing(request)
+        return self._renderer.page(
+            request,
+            "one_feedback.html",
+            "/feedback",
+            "One voice",
+            known=known,
+            voice=voice,
+            stories=self._gather.stories(known, actions),
+            result=said(request),
+        )
+
+    def customer(self, request: Request, pseudonym: str) -> Response:
+        known = self._watcher.names()
+        with self._store.reading() as connection:
+            page = read_feedback.timeline(
+                connection, Pseudonym(pseudonym), limit=PER_PAGE, after=after_of(request.query_params)
+            )
+            named = read_actions.actions_of(connection, [voice.event.id for voice in page.items])
+        return self._renderer.page(
+            request,
+            "voices.html",
+            "/feedback",
+            "One customer over time",
+            known=known,
+            intro="Palette knows this customer only by a pseudonym; the sender's own case leads to them.",
+            voices=page.items,
+            named=named,
+            more=older(f"/customers/{quote(pseudonym, safe='')}", {}, page.next),
+        )
+
+    def correct(self, request: Request, name: str, form: Mapping[str, str]) -> Response:
+        with self._store.reading() as connection:
+            voice = read_feedback.get_voice(connection, name)
+        if voice is None:
+            return self._renderer.nothing(request)
+        by = form.get("by", "").strip()[:MAX_NAME]
+        try:
+            severity = form.get("severity", "")
+            body = CorrectionBody(
+                by=by,
+                revision=expected_revision(form.get("revision") or None),
+                stage=form.get("stage") or None,
+                areas=(form["areas"],) if form.get("areas") else None,
+                sentiment=one_of(form.get("sentiment", ""), ("negative", "neutral", "positive", "mixed")),
+                severity=int(severity) if severity in {"0", "1", "2", "3"} else None,
+            )
+            done = self._desk.correct(voice, body, names=self._watcher.names(), caller=caller_of(request))
+            word = {"done": "corrected", "pending": "correcting"}.get(done.state, done.state)
+        except BadQuery as error:
+            word = "name" if error.problems[0].pointer == "/by" else "nothing"
+        except Unavailable:
+            word = "away"
+        return shown_at(f"/feedback/{quote(name, safe='')}?said={quote(word)}", by)
+
+
+def _limit_of(request: Request) -> int:
+    return limit_of(request.query_params) if "limit" in request.query_params else PER_PAGE
