@@ -37,9 +37,10 @@ from services.api.project import TOPICS
 from services.api.queries import BadQuery
 from services.contracts.errors import Unavailable
 from services.kit.clock import Clock, utc_now
-from services.kit.http import Guard, HttpMetrics, ops_routes, problem, serve
+from services.kit.http import Guard, HttpMetrics, ops_routes, problem
 from services.kit.metrics import ConsumerMetrics, PolicyMetrics
 from services.kit.process import Process
+from services.kit.server import serve
 from services.kit.settings import url_host
 
 _FOR_PROGRAMS = ("/v1/", "/health/", "/metrics", "/control/", "/static/")

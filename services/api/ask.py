@@ -5,7 +5,7 @@ be corrected once.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from uuid import uuid4, uuid5
 
@@ -27,6 +27,7 @@ from services.contracts.events import (
 
 PEOPLE_MAY = tuple(name for name in get_args(CommandName) if name != "verdict")
 MAX_NAME, MAX_COMMENT, MAX_KEY = 100, 2_000, 200
+_EARLIEST, _AHEAD = datetime(1970, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 
 
 class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +77,8 @@ def command_for(
         problems.append(_problem("Idempotency-Key", f"use at most {MAX_KEY} characters"))
     if body.as_of is not None and (not rehearsal or body.as_of.tzinfo is None):
         problems.append(_problem("as_of", "only a dry run (Palette-Mode: rehearsal) may name a time, with its offset"))
+    elif body.as_of is not None and not _EARLIEST <= body.as_of <= now + _AHEAD:
+        problems.append(_problem("as_of", "use a time between 1970 and now"))
     if problems:
         raise BadQuery(*problems)
     return ActionCommand(

@@ -16,6 +16,7 @@ from services.contracts.events import Problem
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 MAX_QUERY = 200
+_BEYOND_DATABASES = 1 << 63
 
 
 class BadQuery(Exception):
@@ -40,9 +41,11 @@ def cursor_of(text: str) -> Cursor:
     """A cursor as it stood in a link. Raises BadQuery."""
     try:
         value, _, name = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").partition(":")
-        return Cursor(int(value), name)
+        if name.isprintable() and abs(int(value)) < _BEYOND_DATABASES:
+            return Cursor(int(value), name)
     except ValueError:
-        raise BadQuery(Problem(pointer="/after", code="cursor", message="this is no cursor of ours")) from None
+        pass
+    raise BadQuery(Problem(pointer="/after", code="cursor", message="this is no cursor of ours"))
 
 
 class FeedbackFilter(msgspec.Struct, frozen=True, kw_only=True):

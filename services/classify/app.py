@@ -18,9 +18,10 @@ from services.classify.tagger import Tagger
 from services.classify.taxonomy import FILE
 from services.contracts.codec import Outbound, RawMessage
 from services.kit.clock import utc_now
-from services.kit.http import Guard, ThreadedServer, ops_routes, problem
+from services.kit.http import Guard, ops_routes, problem
 from services.kit.metrics import ConsumerMetrics, PolicyMetrics
 from services.kit.process import Process, return_freed_memory, run
+from services.kit.server import ThreadedServer
 from services.kit.worker import Halt, Worker, run_worker
 
 _MOST_BYTES = 200_000

@@ -32,10 +32,11 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.sources import FILE
 from services.kit.clock import utc_now
 from services.kit.health import Check, Health
-from services.kit.http import Guard, HttpMetrics, ops_routes, problem, serve
+from services.kit.http import Guard, HttpMetrics, ops_routes, problem
 from services.kit.kafka import producer
 from services.kit.metrics import PolicyMetrics
 from services.kit.process import Process, run
+from services.kit.server import serve
 from services.kit.settings import Settings
 
 

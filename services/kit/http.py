@@ -1,4 +1,4 @@
-"""The HTTP edge of any process: problem+json, the guard, health and metrics, request metrics, and a server to run them.
+"""The HTTP edge of any process: problem+json, the guard, health and metrics, request metrics.
 
 The guard exists because loopback is not "nobody in": a web page that a person opens can reach it. Host names other than
 our own, cross-site writes and, where keys are configured, requests without one are refused.
@@ -6,14 +6,12 @@ our own, cross-site writes and, where keys are configured, requests without one 
 
 import asyncio
 import base64
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-import uvicorn
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
 from starlette.datastructures import Headers
@@ -131,8 +129,11 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             return True
-        # the whole origin must be ours, port included: another local program's page is another site
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        try:
+            # the whole origin must be ours, port included: another local program's page is another site
+            return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        except ValueError:
+            return False
 
 
 def _key_of(authorization: str) -> str:
@@ -237,52 +238,3 @@ def ops_routes(
         Route("/metrics", metrics),
         Route("/control/{name}", control, methods=["POST"]),
     ]
-
-
-# ---- servers --------------------------------------------------------------------------------------------------------
-
-
-def _config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=True,
-        timeout_keep_alive=75,  # longer than pooled clients keep a connection, so that they are the ones to close it
-        timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=64 * 1024,
-        lifespan="on",
-    )
-
-
-def serve(app: ASGIApp, *, host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes open requests. Blocks."""
-    uvicorn.Server(_config(app, host, port)).run()
-
-
-class ThreadedServer:
-    """A server beside a process's own loop, in a thread of its own with a loop of its own."""
-
-    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
-        config = _config(app, host, port)
-        config.lifespan = "off"
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="ops-http", daemon=True)
-
-    def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        await self._server._serve()  # not serve(): signals belong to the main thread's loop
-
-    def start(self) -> "ThreadedServer":
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(timeout=5)

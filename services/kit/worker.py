@@ -24,11 +24,11 @@ from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.contracts.errors import Unavailable
 from services.kit.clock import utc_now
 from services.kit.faustapp import FaustSource
-from services.kit.http import ThreadedServer
 from services.kit.kafka import create_topics, for_aiokafka
 from services.kit.metrics import ConsumerMetrics
 from services.kit.poison import BegunNote, HaltDecision
 from services.kit.process import EXIT_BUG, Process, WorkerLock
+from services.kit.server import ThreadedServer
 
 Step = Callable[[Sequence[RawMessage], datetime], Sequence[Outbound]]
 """A batch of raw messages and the time in; everything to be sent out, dead letters included."""

@@ -12,10 +12,11 @@ from services.contracts.errors import Misconfigured
 from services.contracts.events import Notification
 from services.contracts.topics import NOTIFICATIONS
 from services.kit.clock import utc_now
-from services.kit.http import Guard, ThreadedServer, ops_routes
+from services.kit.http import Guard, ops_routes
 from services.kit.kafka import create_topics
 from services.kit.metrics import ConsumerMetrics, PolicyMetrics
 from services.kit.process import Process, WorkerLock, run
+from services.kit.server import ThreadedServer
 from services.kit.settings import Settings
 from services.notify.io.jsonlines import JsonLinesFile
 from services.notify.io.outbox import KEPT_SECONDS, Outbox

@@ -9,9 +9,10 @@ from services.contracts.codec import Outbound, RawMessage
 from services.contracts.topics import ACTION_COMMANDS, FEEDBACK_CLASSIFIED, ROUTER_STATE, ROUTING_SIGNALS
 from services.kit.clock import utc_now
 from services.kit.fold import Fold, run_fold
-from services.kit.http import Guard, ThreadedServer, ops_routes
+from services.kit.http import Guard, ops_routes
 from services.kit.metrics import ConsumerMetrics
 from services.kit.process import Process, run
+from services.kit.server import ThreadedServer
 from services.kit.worker import Halt, Worker, run_worker
 from services.router.io.clock import run_clock
 from services.router.io.policies import PolicyWatch

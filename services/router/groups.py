@@ -120,9 +120,10 @@ class Group:
         head = self.head
         head.waiting.append(member)
         newest = max(waiting.occurred_at for waiting in head.waiting)
-        since = newest - timedelta(hours=join.plan.window_hours)
-        head.waiting = [waiting for waiting in head.waiting if waiting.occurred_at > since][-_WAITING_KEPT:]
-        if join.occurred_at > since:
+        window = timedelta(hours=join.plan.window_hours)
+        # the distance, not the moment a window ago: an event of the year 1, as some systems send, has none before it
+        head.waiting = [waiting for waiting in head.waiting if newest - waiting.occurred_at < window][-_WAITING_KEPT:]
+        if newest - join.occurred_at < window:
             return self._perhaps_open(join)
         if not is_critical(join):
             return []  # too old to count with the newest

@@ -7,7 +7,7 @@ alone (`Policies.deciding`), so that a redelivery after an activation does not c
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -95,9 +95,13 @@ def _signals(message: RawMessage, policies: Policies, observe: Observe) -> Itera
         yield _join(event, group, plan)
 
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def counts_from(event: FeedbackClassified) -> datetime:
-    """The time as of which an event counts: its own in a rehearsal, else when it was tagged."""
-    return event.occurred_at if event.mode == "rehearsal" else event.tagged_at
+    """The time as of which an event counts: its own in a rehearsal, else when it was tagged. Never the edge of the
+    calendar, from which no due time can be reckoned."""
+    return max(event.occurred_at, _EARLIEST) if event.mode == "rehearsal" else event.tagged_at
 
 
 def _join(event: FeedbackClassified, group: str, plan: Plan) -> Join:

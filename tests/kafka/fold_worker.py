@@ -16,9 +16,10 @@ from starlette.applications import Starlette
 
 from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.kit.fold import Fold, run_fold
-from services.kit.http import ThreadedServer, ops_routes
+from services.kit.http import ops_routes
 from services.kit.metrics import ConsumerMetrics
 from services.kit.process import Process, run
+from services.kit.server import ThreadedServer
 from services.kit.worker import Halt
 
 INPUT, STATE, OUTPUT = sys.argv[1:4] if len(sys.argv) > 3 else ("", "", "")

@@ -24,10 +24,10 @@ from services.contracts import events as e
 from services.contracts import ids
 from services.contracts import topics as t
 from services.contracts.codec import Outbound, encode
-from services.kit.http import ThreadedServer
 from services.kit.kafka import client_settings, create_topics, producer
 from services.kit.logs import Log
 from services.kit.process import Process
+from services.kit.server import ThreadedServer
 from services.kit.settings import Settings
 from services.launcher.kafka import EmbeddedKafka
 from services.launcher.ports import free_port

@@ -18,9 +18,10 @@ from starlette.applications import Starlette
 from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.contracts.errors import Unavailable
 from services.contracts.topics import FEEDBACK_CLASSIFIED, FEEDBACK_RECEIVED
-from services.kit.http import Guard, ThreadedServer, ops_routes
+from services.kit.http import Guard, ops_routes
 from services.kit.metrics import ConsumerMetrics
 from services.kit.process import Process, run
+from services.kit.server import ThreadedServer
 from services.kit.worker import Halt, Worker, run_worker
 
 GROUP = "PALETTE_TEST_GROUP"

@@ -17,9 +17,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from prometheus_client import CollectorRegistry
 
 from services.api.app import Parts, build
-from services.kit.http import ThreadedServer
 from services.kit.logs import Log
 from services.kit.process import Process
+from services.kit.server import ThreadedServer
 from services.kit.settings import Settings
 from services.launcher.ports import free_port
 from tests.unit.api.engine import EnginePublisher

@@ -1,5 +1,6 @@
 """The interface for programs: shapes, pages, filters, commands and corrections as the design fixes them."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -291,3 +292,24 @@ def test_the_description_of_the_interface_is_there_and_no_page_that_loads_from_e
     assert web.get("/openapi.json").json()["paths"]["/v1/feedback"]
     assert web.get("/docs").status_code == 404
     assert web.get("/redoc").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/feedback", "/v1/actions", "/feedback"])
+@pytest.mark.parametrize("cursor", [f"{10**30}:a", f"{-(10**30)}:a", "1:a\x00b"])
+def test_a_made_up_cursor_is_refused(web: TestClient, path: str, cursor: str) -> None:
+    after = base64.urlsafe_b64encode(cursor.encode()).decode().rstrip("=")
+
+    assert web.get(path, params={"after": after}).status_code == 422
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
+def test_a_rehearsed_command_is_not_given_at_the_edge_of_the_calendar(web: TestClient, as_of: str) -> None:
+    action = web.get("/v1/actions").json()["items"][0]["id"]
+
+    answer = web.post(
+        f"/v1/actions/{action}/commands",
+        json={"command": "comment", "by": "Ana", "comment": "now", "as_of": as_of},
+        headers={"Palette-Mode": "rehearsal"},
+    )
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/as_of")

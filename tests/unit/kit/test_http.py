@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -309,3 +311,43 @@ def test_made_up_methods_share_one_series() -> None:
 
 def test_a_bug_is_counted_as_500() -> None:
     assert counted(("GET", "/broken")) == {("/broken", "GET", "500"): 1}
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "", "http://\u2100"])
+def test_an_origin_that_is_none_is_another_site(origin: str) -> None:
+    answer = client().post("/v1/actions/1", headers={"origin": origin.encode("utf-8")})
+
+    assert answer.status_code == 403
+
+
+_ENDS_IN_ORDER = """
+import os, signal, sys
+from starlette.applications import Starlette
+from services.kit.server import serve
+
+class App(Starlette):
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            os.kill(os.getpid(), signal.NUMBER)
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+serve(App(), host="127.0.0.1", port=0)
+os.kill(os.getpid(), signal.NUMBER)
+print("put away")
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_server_asked_to_end_lets_its_caller_put_things_away(number: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _ENDS_IN_ORDER.replace("NUMBER", number)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, "put away\n"), ended.stderr

@@ -1,6 +1,6 @@
 """The fold of one group: when an action opens, who counts, what brings it back."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -35,6 +35,15 @@ def test_signals_outside_the_window_do_not_count() -> None:
 def test_a_late_signal_counts_by_when_it_happened() -> None:
     folded = Folded().take(join("a", 0), join("b", 200), join("c", 201), join("d", 202, occurred_at=at(1)))
     assert folded.changes == []
+
+
+def test_an_event_of_the_year_1_is_only_very_late() -> None:
+    never = datetime.min.replace(tzinfo=UTC)
+    folded = Folded().take(join("a", 0, occurred_at=never), join("b", 1, occurred_at=never), join("c", 2), join("d", 3))
+    assert folded.changes == []
+
+    folded.take(join("e", 4))
+    assert folded.changes[0].members == ("c", "d")
 
 
 def test_a_late_critical_signal_opens_at_once_all_the_same() -> None:

@@ -1,6 +1,7 @@
 """Step one: tagged events and commands become signals of their groups; redelivery and activation change nothing."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -139,3 +140,9 @@ def test_poison_is_put_aside_between_two_good_ones() -> None:
     assert [message.topic for message in out] == [ROUTING_SIGNALS, ROUTER_DLQ, ROUTER_DLQ, ROUTING_SIGNALS]
     assert dict(out[1].headers)["dl_id"] == b"feedback-classified-0-7"
     assert not any(b"secret" in value for message in out for _, value in message.headers)
+
+
+def test_a_rehearsal_of_the_year_1_counts_from_where_due_times_can_be_reckoned() -> None:
+    (join,) = signals(routed(messages([classified(occurred_at=datetime.min.replace(tzinfo=UTC), mode="rehearsal")])))
+
+    assert join.at.year == 1970
