@@ -31,6 +31,7 @@ from services.ingest.masking import Pseudonyms
 from services.ingest.metrics import IngestMetrics
 from services.ingest.sources import FILE
 from services.kit.clock import utc_now
+from services.kit.files import write_whole
 from services.kit.health import Check, Health
 from services.kit.http import Guard, HttpMetrics, ops_routes, problem
 from services.kit.kafka import producer
@@ -201,9 +202,9 @@ def pseudonym_key(settings: Settings, folder: Path) -> bytes:
         return settings.pseudonym_key.get_secret_value().encode()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "pseudonym.key"
-    with contextlib.suppress(FileExistsError):
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(secrets.token_hex(32), encoding="ascii")
+    # an empty one is what a start left that was killed: nothing can have been accepted with it
+    if not path.exists() or not path.stat().st_size:
+        write_whole(path, secrets.token_hex(32).encode(), mode=0o600)
     return path.read_bytes()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from services.kit.files import write_whole
 from services.launcher.refusal import CannotStart
 
 VERSION = 1
@@ -101,18 +102,14 @@ def open_folder(path: Path) -> DataFolder:
         try:
             _lock(lock, path)
             fresh = _check_version(path)
+            _check_room(path)
+            if fresh:
+                write_whole(path / "VERSION", b"%d\n" % VERSION)
         except BaseException:
             os.close(lock)
             raise
-        free = shutil.disk_usage(path).free
     except OSError as error:
         raise CannotStart(unwritable(path, error)) from error
-    if free < NEEDED_BYTES:
-        os.close(lock)
-        raise CannotStart(
-            f"The disk of the data folder {path} has only {free // 1_000_000} MB left: free {NEEDED_BYTES // 1_000_000}"
-            " MB, or set PALETTE_DATA_DIR to a folder on another disk."
-        )
     return DataFolder(path, fresh, lock)
 
 
@@ -148,17 +145,26 @@ def _lock(lock: int, path: Path) -> None:
 
 
 def _check_version(path: Path) -> bool:
+    """Whether no Palette has worked here before. An empty file is what a full disk left of it."""
     file = path / "VERSION"
-    if not file.exists():
-        file.write_text(f"{VERSION}\n", encoding="ascii")
+    text = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else ""
+    if not text:
         return True
-    text = file.read_text(encoding="utf-8", errors="replace").strip()
     if not text.isdecimal() or int(text) > VERSION:
         raise CannotStart(
             f"The data folder {path} is of a newer Palette (version {text[:20]}, this one knows {VERSION}): "
             "bring Palette up to date, or set PALETTE_DATA_DIR to another folder."
         )
     return False
+
+
+def _check_room(path: Path) -> None:
+    free = shutil.disk_usage(path).free
+    if free < NEEDED_BYTES:
+        raise CannotStart(
+            f"The disk of the data folder {path} has only {free // 1_000_000} MB left: free {NEEDED_BYTES // 1_000_000}"
+            " MB, or set PALETTE_DATA_DIR to a folder on another disk."
+        )
 
 
 def _same_process(entry: Running) -> psutil.Process | None:

@@ -20,6 +20,7 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
 
 from services.contracts import topics
+from services.kit.files import write_whole
 from services.kit.kafka import client_settings
 from services.kit.logs import Log
 from services.kit.settings import Settings, url_host
@@ -90,10 +91,10 @@ def timeline(*, shift: timedelta) -> list[Moment]:
 
 def _shift(path: Path, today: date) -> timedelta:
     """How far everything moves, decided at the first load and kept, so that a second try sends the same events."""
-    if path.exists():
+    if path.exists() and path.stat().st_size:
         return timedelta(days=json.loads(path.read_text(encoding="utf-8"))["moved_days"])
     moved = (today - timedelta(days=1)) - _reference_end()
-    path.write_text(json.dumps({"moved_days": moved.days}), encoding="utf-8")
+    write_whole(path, json.dumps({"moved_days": moved.days}).encode())
     return moved
 
 

@@ -50,7 +50,15 @@ def test_a_nearly_full_disk_is_refused_and_the_lock_is_released(
         patch.setattr("services.launcher.folder.NEEDED_BYTES", 1 << 62)
         with pytest.raises(CannotStart, match="MB left: free"):
             open_folder(tmp_path)
+    folder = open_folder(tmp_path)
+    assert folder.fresh, "the start that was refused has not worked here: the sample is still due"
+    folder.close()
+
+
+def test_a_version_that_a_full_disk_cut_off_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").touch()
     open_folder(tmp_path).close()
+    assert (tmp_path / "VERSION").read_text() == f"{VERSION}\n"
 
 
 def test_the_sample_stays_due_until_it_was_played(tmp_path: Path) -> None:
