@@ -16,7 +16,7 @@ from tests.system.product import ROLES, ROOT, Product
 from tests.waiting import until
 
 _SAMPLE = ROOT / "services" / "launcher" / "sample" / "events.jsonl"
-_EVENTS = 6000
+_EVENTS = 12_000
 
 
 def texts(count: int) -> list[str]:
@@ -136,7 +136,7 @@ def _single_posts(product: Product, *, rate: int, seconds: int) -> list[float]:
     total = rate * seconds
     taken: list[float] = []
     lock = threading.Lock()
-    bodies = [json.dumps(feedback(source="single", id=f"s-{n}")) for n in range(total)]
+    bodies = [json.dumps(feedback(source=f"single-{rate}", id=f"s-{n}")) for n in range(total)]
     begin = time.perf_counter() + 0.2
 
     def sender(first: int, step: int) -> None:

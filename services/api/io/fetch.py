@@ -17,7 +17,7 @@ from services.kit.settings import Settings
 BATCH = 500
 _POLL_MS = 250
 _SHOW_SECONDS = 1.0
-_BUSY_FROM = 10
+_BUSY_FROM = 3
 _GATHER_SECONDS = 0.15
 
 

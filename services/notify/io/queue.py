@@ -15,12 +15,13 @@ from services.kit.logs import Log
 from services.notify.backoff import Breaker
 from services.notify.delivery import Answer, Final, Reason, after, covered
 from services.notify.io.outbox import Outbox, Pending
-from services.notify.io.page import Known
+from services.notify.io.page import NOTHING, Known
 from services.notify.messages import Message
 from services.notify.metrics import NotifyMetrics
 from services.notify.targets import Target
 
 _LONGEST_SLEEP_SECONDS = 60.0
+_FRESH_SECONDS = 5.0
 
 
 class Channel(Protocol):
@@ -103,7 +104,9 @@ class TargetQueue:
     def _tell(self, pending: Pending) -> None:
         told = pending.told
         newest = self._outbox.newest_revision(told.action.id, told.target)
-        known = self._look_up(told.action.id)
+        # within seconds of its making nobody has moved on; asking then would cost more than telling
+        is_fresh = pending.tried_at is None and self._now() - told.at.timestamp() < _FRESH_SECONDS
+        known = NOTHING if is_fresh and not self.target.verbatims else self._look_up(told.action.id)
         final = covered(told, newest_revision=newest, now=known.now)
         if final is not None:
             self._finish(pending, final, tried=False, seconds=0.0)
