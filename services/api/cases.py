@@ -16,6 +16,7 @@ from services.contracts.events import Action
 
 _COMPASS = frozenset({"north", "south", "east", "west", "north-east", "north-west", "south-east", "south-west"})
 _STORY_WEEKS = 52
+_FOR_ONE = "put right for one customer: "
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -60,9 +61,14 @@ def title(action: Action, names: Names) -> str:
     else:
         what = f"{names.area(plan.area)} while {names.stage(plan.stage)}"
     if action.plan.action == "recovery":
-        return f"put right for one customer: {what}"
+        return f"{_FOR_ONE}{what}"
     place = where(plan.attributes)
     return f"{what}, {place}" if place else what
+
+
+def subject(story: Story) -> str:
+    """The title where it is said already that one customer is to be helped."""
+    return story.title.removeprefix(_FOR_ONE)
 
 
 def where(attributes: Mapping[str, str]) -> str:
@@ -185,17 +191,17 @@ def _moved(story: Story, *, today: date) -> str:
 
 
 def next_step(action: Action, *, now: datetime) -> str:
-    """What is expected of whom, in a few words."""
+    """What is expected next, in a few words; nothing where nothing is."""
     if action.state == "open":
-        return "next: somebody says that they have seen it"
+        return "waits to be seen"
     if action.state == "acknowledged":
-        return "next: somebody starts on it"
+        return "waits to be started"
     if action.state == "in_progress":
-        return "next: put it right and say what was done"
+        return "to be put right, with a word on what was done"
     if action.state == "resolved" and action.expectation is not None:
         ends = (action.expectation.since + timedelta(days=action.expectation.days)).date()
         return f"counted until {day(ends, today=now.date())}"
-    return "nothing more to do"
+    return ""
 
 
 def _sum(days: Mapping[int, int], first: int, last: int) -> int:

@@ -1,6 +1,6 @@
 """A customer's text cut into runs: plain, masked, or words that earned a tag. Escaping is the template's business."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -8,6 +8,7 @@ from services.contracts.events import Evidence, Mask
 
 _ORDER = ("theme", "severity", "stage", "area", "intent", "sentiment")
 MOST = 3
+_MILD = frozenset({"0", "1", "2", "other"})
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -19,10 +20,17 @@ class Run(msgspec.Struct, frozen=True):
     mask: str = ""
 
 
-def telling(evidence: Sequence[Evidence]) -> list[Evidence]:
+def sure(evidence: Sequence[Evidence], unsure: Collection[str] = ()) -> list[Evidence]:
+    """Without the words behind a tag that is not sure, and without those that say how mild a thing is: both would
+    underline half a sentence and explain nothing."""
+    return [span for span in evidence if span.head not in unsure and not (_is_severity(span) and span.label in _MILD)]
+
+
+def telling(evidence: Sequence[Evidence], unsure: Collection[str] = ()) -> list[Evidence]:
     """What is worth showing in a list: the words of what can be mended and of danger, else those of step and part."""
-    best = [span for span in evidence if span.head.removesuffix("s") in {"theme", "severity"}]
-    return best or [span for span in evidence if span.head.removesuffix("s") in {"stage", "area"}]
+    known = sure(evidence, unsure)
+    best = [span for span in known if span.head.removesuffix("s") == "theme" or _is_severity(span)]
+    return best or [span for span in known if span.head.removesuffix("s") in {"stage", "area"}]
 
 
 def runs(text: str, evidence: Sequence[Evidence], masks: Sequence[Mask]) -> list[Run]:
@@ -55,6 +63,10 @@ def runs(text: str, evidence: Sequence[Evidence], masks: Sequence[Mask]) -> list
     if at < len(text):
         found.append(Run(text[at:]))
     return found
+
+
+def _is_severity(span: Evidence) -> bool:
+    return span.head.startswith("severity")
 
 
 def _telling(span: Evidence) -> tuple[int, int, int]:

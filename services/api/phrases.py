@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from services.api.names import VERDICTS, Names
-from services.api.wording import about, count
-from services.contracts.events import Action, ActionChanged
+from services.api.wording import about, count, listed
+from services.contracts.events import Action, ActionChanged, Unsure
 
 _WORD = re.compile(r"(?<= )[a-z]+(?:[_-][a-z]+)*(?=,| or |$)")
 _CHANNEL_WORDS = {"mystery_shop": "mystery shop", "email": "e-mail"}
@@ -20,6 +20,7 @@ _UNSURE = {
     "rating_only": "marks without words",
     "no_text": "no words",
 }
+_OF_THE_TEXT = frozenset({"too_short", "language", "rating_only", "no_text"})
 _HEADS = {
     "stage": "which step",
     "areas": "which part",
@@ -82,10 +83,16 @@ _BREACHED = {
 }
 
 
-def unsure(head: str, reason: str) -> str:
-    """Why a tag is not sure."""
-    why = _UNSURE.get(reason, reason.replace("_", " "))
-    return f"{_HEADS.get(head, head)}: {why}"
+def unsure(entries: Iterable[Unsure]) -> str:
+    """Why a reading is not sure: each reason once, with the tags that it holds for unless it holds for the text."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in entries:
+        by_reason.setdefault(entry.reason, []).append(_HEADS.get(entry.head, entry.head))
+    told = []
+    for reason, heads in by_reason.items():
+        why = _UNSURE.get(reason, reason.replace("_", " "))
+        told.append(why if reason in _OF_THE_TEXT else f"{listed(heads)}: {why}")
+    return "; ".join(told)
 
 
 def refusal(reason: str) -> str:

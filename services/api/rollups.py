@@ -116,13 +116,14 @@ class Deltas:
 
 
 class Score:
-    """A solicited rating with its interval. NPS runs -100..100; the others are means on their scale."""
+    """A solicited rating with its interval, cut at the ends of the scale. NPS runs -100..100; the others are means."""
 
     __slots__ = ("high", "kind", "low", "n", "value")
 
     def __init__(self, kind: str, n: int, value: float, half: float) -> None:
         self.kind, self.n, self.value = kind, n, value
-        self.low, self.high = value - half, value + half
+        least, most = SCALES[kind]
+        self.low, self.high = max(least, value - half), min(most, value + half)
 
     @property
     def enough(self) -> bool:

@@ -35,7 +35,7 @@ def journey_title(cells: Mapping[tuple[str, str], Cell], known: Names) -> str:
         return "The journey: no grievance in the last four weeks"
     worst = max(by_stage, key=lambda stage: (by_stage[stage], stage))
     share = by_stage[worst] / sum(by_stage.values())
-    return f"Most grievances come from {known.stage(worst)}: {share:.0%} of the last four weeks".replace("%", " %")
+    return f"Most grievances are about “{known.stage(worst)}”: {share:.0%} in the last four weeks".replace("%", " %")
 
 
 def actions_title(stories: list[Story]) -> str:

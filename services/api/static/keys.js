@@ -22,7 +22,7 @@
     if (target.tagName === "SUMMARY") {
       target.parentElement.open = true;
       (target.parentElement.querySelector("select, input:not([type=hidden])") || target).focus();
-    } else if (target.tagName === "BUTTON") {
+    } else if (target.tagName === "BUTTON" || target.tagName === "A") {
       target.click();
     } else {
       target.focus();
@@ -50,4 +50,14 @@
   });
   local();
   document.addEventListener("htmx:after:swap", local);
+
+  // A form that was asked for by key or click is where one goes on typing.
+  let wanted = null;
+  document.addEventListener("click", (event) => {
+    wanted = event.target.closest('a[data-key="c"]')?.closest("[data-item]") ?? null;
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    wanted?.querySelector("details.correct select")?.focus();
+    wanted = null;
+  });
 })();

@@ -97,7 +97,7 @@ def test_the_palette_stands_on_the_first_page_with_sample_sizes_and_too_little_i
     page = shown(web, "/")
     for words in ("How it is today", "What they say", "What is worked on", "Who is responsible", "too few to say"):
         assert words in page.text
-    assert re.search(r"n \d+ in twelve weeks", page.text)
+    assert re.search(r"n \d+ in 12 weeks", page.text)
     assert [a for t, a in page.tags if t == "td" and "hatch" in (a.get("class") or "")]
 
 

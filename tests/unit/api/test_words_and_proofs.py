@@ -111,6 +111,7 @@ def test_a_score_has_its_n_and_its_interval_and_too_few_are_too_few() -> None:
     nps = score("nps", (20, 0, 0, 10, 5))
     assert (round(nps.value), nps.n, nps.enough) == (25, 20, True)
     assert nps.low < 25 < nps.high
+    assert score("nps", (12, 0, 0, 0, 11)).low == -100
     assert not score("csat", (9, 36_000, 144_000_000, 9, 0)).enough
     assert standing(score("csat", (10, 30_000, 90_000_000, 0, 0))) == 0
 
@@ -232,6 +233,23 @@ def test_a_list_shows_the_words_of_what_can_be_mended_before_those_of_step_and_p
     assert telling([stage, mood, theme]) == [theme]
     assert telling([mood, stage]) == [stage]
     assert telling([mood]) == []
+
+
+def test_words_behind_a_tag_that_is_not_sure_or_mild_are_not_underlined() -> None:
+    stage, mild, danger = (
+        e.Evidence(head=head, label=label, start=n, end=n + 1)
+        for n, (head, label) in enumerate((("stage", "use"), ("severity", "1"), ("severity", "3")))
+    )
+    assert telling([stage, mild]) == [stage]
+    assert telling([stage, mild], {"stage"}) == []
+    assert telling([stage, mild, danger]) == [danger]
+
+
+def test_a_reason_is_said_once() -> None:
+    entries = [e.Unsure(head=head, reason="low_confidence") for head in ("stage", "areas")]
+    assert phrases.unsure(entries) == "which step and which part: not sure enough"
+    foreign = [e.Unsure(head=head, reason="language") for head in ("stage", "areas", "intent")]
+    assert phrases.unsure(foreign) == "not in a language that it reads"
 
 
 def test_every_refusal_of_the_router_has_a_sentence() -> None:

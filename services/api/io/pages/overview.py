@@ -93,10 +93,8 @@ class Overview:
                     (False, f"These figures are from {wording.ago(seen.at, now=self._clock())}: the engine is away.")
                 )
             lines += [phrases.missing(seen.missing), phrases.letters(seen.letters), *phrases.workings(_by_group(seen))]
-        lines.append(
-            (True, f"{wording.count(unsure, 'voice')} {'needs' if unsure == 1 else 'need'} a look by a person.")
-        )
-        lines.append((True, f"{wording.count(waiting, 'voice')} stored and still being read."))
+        if waiting:
+            lines.append((True, f"{wording.count(waiting, 'voice')} stored and still being read."))
         return self._renderer.page(
             request,
             "health.html",
@@ -104,6 +102,7 @@ class Overview:
             "All is well" if all(ok for ok, _ in lines) and not self._watcher.problems else "Something needs attention",
             known=known,
             lines=lines,
+            unsure=unsure,
             sources=found,
             policy=self._watcher.in_force(),
             problems=self._watcher.problems,

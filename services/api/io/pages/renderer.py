@@ -14,16 +14,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
 from services.api import figures, names, phrases, wording
-from services.api.cases import next_step
+from services.api.cases import next_step, subject
 from services.api.io import figures as sums
 from services.api.io.pages.forms import PERSON, caller_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
-from services.api.marked import Run, runs, telling
+from services.api.marked import Run, runs, sure, telling
 from services.api.names import Names
 from services.api.queries import Cursor
 from services.api.rollups import OWN_WORK, voice_of
 from services.api.shapes import Voice
+from services.contracts.events import Tags
 from services.kit.clock import Clock
 
 HERE = Path(__file__).resolve().parents[2]
@@ -67,17 +68,18 @@ class Renderer:
             parts_of_frame=names.PARTS,
             about=wording.about,
             cap=wording.cap,
+            subject=subject,
             signed=wording.signed,
             count=wording.count,
             change=wording.change,
             confidence=wording.confidence,
-            reason_words=phrases.unsure,
+            why_unsure=phrases.unsure,
             reason_of=phrases.opening,
             span_words=phrases.span,
             no_action=phrases.NO_ACTION,
             own_work=own_work,
             runs_of=_runs_of,
-            runs_in=lambda text, evidence: runs(text, evidence, ()),
+            runs_in=_runs_in,
             new_key=lambda: str(uuid4()),
         )
 
@@ -107,6 +109,7 @@ class Renderer:
             sample=sample,
             person=caller_of(request) or unquote(request.cookies.get(PERSON, "")),
             ago=lambda at: wording.ago(at, now=now),
+            since=lambda at: wording.day(at.date(), today=now.date()),
             due=lambda at: wording.due(at, now=now),
             next_step=lambda action: next_step(action, now=now),
             because=lambda told: phrases.because(told, known),
@@ -141,8 +144,18 @@ def own_work(voice: Voice) -> bool:
 
 
 def _runs_of(voice: Voice, with_evidence: bool) -> list[Run]:
-    evidence = voice.tagged.tags.evidence if voice.tagged is not None and with_evidence else ()
-    return runs(voice.event.text or "", telling(evidence), voice.event.masks)
+    if voice.tagged is None or not with_evidence:
+        return runs(voice.event.text or "", (), voice.event.masks)
+    evidence = voice.tagged.tags.evidence
+    return runs(voice.event.text or "", telling(evidence, _heads(voice.tagged.tags)), voice.event.masks)
+
+
+def _runs_in(text: str, tags: Tags) -> list[Run]:
+    return runs(text, sure(tags.evidence, _heads(tags)), ())
+
+
+def _heads(tags: Tags) -> set[str]:
+    return {entry.head for entry in tags.unsure}
 
 
 def _label(run: Run, known: Names) -> str:
