@@ -85,6 +85,8 @@ def _parsed(body: bytes) -> Any:
 # ---- CloudEvents ----------------------------------------------------------------------------------------------------
 
 _REQUIRED = ("specversion", "id", "source", "type")
+_OURS_TO_NAME = {*_REQUIRED, "time", "subject", "datacontenttype", "dataschema", "data", "data_base64"}
+"""Attributes that an answer and a record may name: the name of an extension is the sender's word."""
 
 
 def _binary(data: Any, headers: Mapping[str, str], body: bytes) -> Candidate:
@@ -152,9 +154,12 @@ def _same(name: str, given: Any, said: Any) -> bool:
 def _failed(index: int, body: bytes | None, names: list[str], *, event: Any = None) -> Candidate:
     problems = tuple(
         Problem(
-            pointer=f"/{name}", code="envelope", message="This attribute of the CloudEvent is missing or not valid."
+            pointer=f"/{name}" if name else "",
+            code="envelope",
+            message="This attribute of the CloudEvent is missing or not valid."
+            if name
+            else "An extension attribute of the CloudEvent is not valid.",
         )
-        for name in names
-        if name.isidentifier() and len(name) <= 40
+        for name in dict.fromkeys(name if name in _OURS_TO_NAME else "" for name in names)
     )
     return Candidate(event, index, body, Refused(Reason.ENVELOPE, problems))

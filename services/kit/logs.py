@@ -7,9 +7,11 @@ third-party libraries is cut to type and place, because messages of exceptions m
 import logging
 import logging.handlers
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -63,7 +65,7 @@ class _JsonLines(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "service": self._service,
-            "event": record.msg if facts is not None else record.getMessage(),
+            "event": record.msg if facts is not None else _without_words(record),
         }
         if facts is None:
             line["logger"] = record.name
@@ -72,10 +74,20 @@ class _JsonLines(logging.Formatter):
         return msgspec.json.encode(line | (facts or {}), enc_hook=str).decode()
 
 
+def _without_words(record: logging.LogRecord) -> str:
+    """A library's line without what exceptions say: they quote what they choked on. With a traceback it is cut to its
+    first line, because asyncio writes the exception into the others."""
+    args = record.args
+    if isinstance(args, tuple):
+        args = tuple(type(arg).__name__ if isinstance(arg, BaseException) else arg for arg in args)
+    said = str(record.msg) % args if args else str(record.msg)
+    return said.partition("\n")[0] if record.exc_info else said
+
+
 class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         facts = getattr(record, "facts", {}) or {}
-        event = record.msg if hasattr(record, "facts") else record.getMessage()
+        event = record.msg if hasattr(record, "facts") else _without_words(record)
         return " ".join([record.levelname.lower(), str(event), *(f"{k}={v}" for k, v in facts.items() if k != "where")])
 
 
@@ -94,4 +106,21 @@ def start_logging(service: str, data_dir: Path, level: str = "info") -> Log:
     root.setLevel(logging.WARNING)
     logging.getLogger("palette").setLevel(level.upper())
     logging.captureWarnings(True)
-    return Log(service)
+    log = Log(service)
+    _catch_the_uncaught(log)
+    return log
+
+
+def _catch_the_uncaught(log: Log) -> None:
+    """What nobody caught is a bug in the log; Python would write the exception's words to stderr."""
+
+    def uncaught(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            log.bug("uncaught", error)
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            log.bug("uncaught in a thread", args.exc_value, thread=args.thread.name if args.thread else "")
+
+    sys.excepthook = uncaught
+    threading.excepthook = in_thread

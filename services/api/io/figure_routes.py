@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from services.api.answers import body_of
 from services.api.figures import Cell, standing
+from services.api.io.bodies import json_body
 from services.api.io.gather import Gather
 from services.api.io.policy import PolicyWatcher
-from services.api.io.routes import json_body, tagged
+from services.api.io.routes import tagged
 from services.api.io.tagger import Tagger
 from services.api.rollups import Score
 from services.api.trial import TrialBody, checked, trial

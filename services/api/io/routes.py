@@ -18,6 +18,7 @@ from services.api.answers import body_of, cell, etag_of, matches, next_link
 from services.api.ask import CommandBody, CorrectionBody, expected_revision
 from services.api.io import actions as read_actions
 from services.api.io import feedback as read_feedback
+from services.api.io.bodies import json_body
 from services.api.io.desk import Commanded, Desk
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
@@ -213,11 +214,6 @@ def tagged(request: Request, body: Any, headers: Mapping[str, str]) -> Response:
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=every)
     return Response(raw, headers=every, media_type="application/json")
-
-
-async def json_body(request: Request) -> bytes:
-    """The raw body of a request."""
-    return await request.body()
 
 
 def _command_answer(done: Commanded, url: str) -> Response:

@@ -21,13 +21,12 @@ from services.ingest.io.ids import SeenIds
 from services.ingest.io.journal import Entry, Journal
 from services.ingest.masking import Masker, Pseudonyms
 from services.ingest.metrics import IngestMetrics
+from services.ingest.pace import Pace
 from services.ingest.sources import Sources
 from services.kit.clock import Clock
 from services.kit.logs import Log
 
 _PATIENCE_SECONDS = 0.5
-_AT_ONCE = 50
-"""Candidates judged before others get their turn in the loop: about five milliseconds."""
 
 
 class Stored(NamedTuple):
@@ -86,17 +85,20 @@ class Reception:
         claims = _Claims(self._claims)
         outcomes: list[Accepted | Duplicate | Refused] = []
         try:
-            for begin in range(0, len(candidates), _AT_ONCE):
+            begin, pace = 0, Pace()
+            while some := candidates[begin : begin + pace.at_once]:
                 if begin:
                     await asyncio.sleep(0)
-                for outcome in self._judged(candidates[begin : begin + _AT_ONCE], received_at):
-                    if isinstance(outcome, Checked):
-                        decided = claims.compare(outcome) or self._accepted(outcome, received_at, mode, trace)
-                        if isinstance(decided, Accepted):
-                            claims.take(decided)
-                        outcomes.append(decided)
-                    else:
-                        outcomes.append(outcome)
+                begin += len(some)
+                with pace:
+                    for outcome in self._judged(some, received_at):
+                        if isinstance(outcome, Checked):
+                            decided = claims.compare(outcome) or self._accepted(outcome, received_at, mode, trace)
+                            if isinstance(decided, Accepted):
+                                claims.take(decided)
+                            outcomes.append(decided)
+                        else:
+                            outcomes.append(outcome)
             await self._store([one for one in outcomes if isinstance(one, Accepted)], claims, received_at)
         except BaseException as error:
             claims.drop()

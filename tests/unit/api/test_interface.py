@@ -1,12 +1,15 @@
 """The interface for programs: shapes, pages, filters, commands and corrections as the design fixes them."""
 
+import asyncio
 import base64
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from services.api.app import Parts
 from services.contracts.events import FeedbackReceived
@@ -275,7 +278,9 @@ def test_a_file_for_spreadsheets_holds_no_formula(web: TestClient, parts: Parts,
 def test_a_body_that_is_no_json_is_400_and_nothing_of_it_comes_back(web: TestClient) -> None:
     name = case(web, kind="cause")["id"]
     for raw in (b"{secret", b"\xff\xfe", b'{"x": ' + b"[" * 60_000):
-        answer = web.post(f"/v1/actions/{name}/commands", content=raw)
+        answer = web.post(
+            f"/v1/actions/{name}/commands", content=raw, headers={"Content-Type": "application/json; charset=utf-8"}
+        )
         assert answer.status_code == 400
         assert "secret" not in answer.text
 
@@ -313,3 +318,46 @@ def test_a_rehearsed_command_is_not_given_at_the_edge_of_the_calendar(web: TestC
     )
 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/as_of")
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+@pytest.mark.parametrize("path", ["/v1/actions/a/commands", "/v1/feedback/a/corrections", "/v1/try"])
+def test_what_a_form_could_send_is_no_command(web: TestClient, path: str, media_type: str) -> None:
+    answer = web.post(path, content=b'{"command": "acknowledge", "by": "Ana"}', headers={"Content-Type": media_type})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"), [("/v1/try", "application/json"), ("/try", "application/x-www-form-urlencoded")]
+)
+def test_a_body_without_end_is_not_read_to_its_end(web: TestClient, path: str, media_type: str) -> None:
+    read = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        while read < 1 << 26:
+            read += 1 << 16
+            yield b"x" * (1 << 16)
+        raise AssertionError("all of it was read")
+
+    async def asked() -> int:
+        chunks = endless()
+        seen = 0
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": next(chunks), "more_body": True}
+
+        async def send(message: Message) -> None:
+            nonlocal seen
+            seen = message.get("status", seen)
+
+        headers = [(b"host", b"127.0.0.1"), (b"content-type", media_type.encode())]
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+        await web.app(
+            {**scope, "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1)}, receive, send
+        )
+        return seen
+
+    assert asyncio.run(asked()) in {200, 422}
+    assert read < 1 << 20

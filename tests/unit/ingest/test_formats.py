@@ -139,3 +139,10 @@ def test_a_batch_is_an_array_of_1_to_1000(content: bytes, headers: dict[str, str
     with pytest.raises(Unreadable) as refused:
         many(content, headers)
     assert refused.value.status == status
+
+
+def test_the_name_of_an_extension_is_not_told_on() -> None:
+    refusal = single(ENVELOPE | {"Jane_Doe": "x", "data": DATA}, STRUCTURED).refusal
+
+    assert refusal is not None
+    assert [problem.pointer for problem in refusal.problems] == [""]

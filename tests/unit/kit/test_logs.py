@@ -3,6 +3,8 @@
 import json
 import logging
 import logging.handlers
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,9 @@ WORDS = "what the customer said, 4111 1111 1111 1111"
 def logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook
     yield
+    sys.excepthook, threading.excepthook = hooks
     for handler in root.handlers:
         if handler not in handlers:
             handler.close()
@@ -126,3 +130,37 @@ def test_five_files_of_20_mb_are_kept(tmp_path: Path) -> None:
 
 def test_a_log_without_set_up_says_nothing_to_nobody() -> None:
     Log("tool").debug("fine")
+
+
+def test_what_libraries_say_of_an_exception_is_its_kind_not_its_words(tmp_path: Path) -> None:
+    start_logging("classify", tmp_path)
+
+    logging.getLogger("stream").error("agent crashed: %r", ValueError(WORDS))
+    try:
+        raise ValueError(WORDS)
+    except ValueError as error:
+        logging.getLogger("asyncio").error(f"Task exception was never retrieved\nfuture: {error!r}", exc_info=error)
+
+    first, second = lines(tmp_path)
+    assert first["event"] == "agent crashed: 'ValueError'"
+    assert (second["event"], second["error"]) == ("Task exception was never retrieved", "ValueError")
+
+
+def test_what_nobody_caught_is_logged_without_its_words(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def break_down() -> None:
+        raise ValueError(WORDS)
+
+    start_logging("classify", tmp_path)
+    thread = threading.Thread(target=break_down, name="beside")
+    thread.start()
+    thread.join()
+    sys.excepthook(ValueError, ValueError(WORDS), None)
+
+    in_thread, in_main = lines(tmp_path)
+    assert (in_thread["event"], in_thread["thread"], in_thread["error"]) == (
+        "uncaught in a thread",
+        "beside",
+        "ValueError",
+    )
+    assert (in_main["event"], in_main["error"]) == ("uncaught", "ValueError")
+    assert "customer" not in capfd.readouterr().err

@@ -13,6 +13,7 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.api import phrases
+from services.api.io.bodies import body_within
 
 PERSON = "palette_name"
 
@@ -22,7 +23,7 @@ async def form_of(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return {}
-    body = await request.body()
+    body = await body_within(request)
     with contextlib.suppress(ValueError):
         return dict(parse_qsl(body[:64_000].decode("utf-8", "replace"), max_num_fields=40))
     return {}
