@@ -85,9 +85,9 @@ def _entries(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, st
 
 def sequences_of(phrase: Phrase) -> list[tuple[Step, ...]]:
     """The sequences of steps of a phrase. A theme's phrase of several words is never shortened to a single one, because
-    a lone word seldom says what there is to mend."""
+    a lone word seldom says what there is to mend; where a phrase is one choice, its lone words were written as such."""
     sequences = compile_pattern(phrase.pattern)
-    if phrase.head != "theme" or " " not in phrase.pattern.replace(" | ", "|").strip():
+    if phrase.head != "theme" or len(list(_glued(phrase.pattern))) == 1:
         return sequences
     longer = [sequence for sequence in sequences if len(sequence) > 1]
     several = [tuple(a for a in s[0] if len(a) > 1) for s in sequences if len(s) == 1 and not isinstance(s[0], str)]
