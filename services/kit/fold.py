@@ -25,6 +25,7 @@ from services.kit.claim import Claim
 from services.kit.clock import utc_now
 from services.kit.kafka import for_aiokafka, partitions_of
 from services.kit.metrics import ConsumerMetrics
+from services.kit.outage import is_outage
 from services.kit.poison import BegunNote
 from services.kit.process import EXIT_BUG, Process, WorkerLock
 from services.kit.worker import Halt
@@ -137,6 +138,10 @@ class _Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
                 if time.monotonic() - committed_at > _COMMIT_SECONDS:
                     committed_at = time.monotonic()
                     await self._commit()
+        except KafkaError as error:
+            if is_outage(error):
+                self._begun.done()  # nobody is to be suspected of it
+            raise
         finally:
             await self._consumer.stop()
             for owned in self._owned.values():

@@ -26,6 +26,7 @@ from services.kit.clock import utc_now
 from services.kit.faustapp import FaustSource
 from services.kit.kafka import create_topics, for_aiokafka
 from services.kit.metrics import ConsumerMetrics
+from services.kit.outage import is_outage
 from services.kit.poison import BegunNote, HaltDecision
 from services.kit.process import EXIT_BUG, Process, WorkerLock
 from services.kit.server import ThreadedServer
@@ -220,6 +221,9 @@ class _Loop:
             self._count(messages, bad)
             await self._halt.after(good=max(0, len(messages) - bad), bad=bad)
         except BaseException as error:
+            if is_outage(error):
+                self._begun.done()  # nobody is to be suspected of it
+                self._process.crash("", Unavailable(f"Kafka is away ({type(error).__name__})"))
             self._process.crash("a batch ended by a bug", error)
 
     async def _alone(self, message: RawMessage, producer: AIOKafkaProducer) -> int:
