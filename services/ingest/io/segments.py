@@ -4,12 +4,14 @@ Positions are bytes since the first event ever; a segment file is named by its f
 retires; the sender reads and marks. Both may do so at once.
 """
 
+import errno
 import fcntl
 import os
 import time
 from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +51,7 @@ class Segments:
         self.end = 0
         self.acknowledged = 0
         self.rolled_at = 0.0
+        self._is_torn = False
 
     # ---- start and end ----------------------------------------------------------------------------------------------
 
@@ -67,8 +70,11 @@ class Segments:
         power_cut = self._was_power_cut()
         recent: list[tuple[int, int]] = []
         cut = 0
-        for segment in self._segments:
+        ends = [segment.base for segment in self._segments[1:]]
+        for segment, end in zip_longest(self._segments, ends):
             data = segment.path.read_bytes()
+            # what stands beyond the next one's begin was refused, and only could not be cut off
+            data = data if end is None else data[: end - segment.base]
             position = segment.base
             for record in scan(data, segment.base):
                 if power_cut:
@@ -124,6 +130,10 @@ class Segments:
 
     def append(self, data: bytes) -> int:
         """Writes and syncs; answers the position after it. Raises OSError, and then nothing was appended."""
+        if self._is_torn:
+            self._undo()  # else this would stand behind half of another, where nobody finds it again
+        if self._is_torn:
+            raise OSError(errno.EIO, "what was half written cannot be cut off")
         if self.end - self._segments[-1].base + len(data) > self._size:
             self.roll()
         try:
@@ -140,12 +150,15 @@ class Segments:
     def _undo(self) -> None:
         """Cuts off what was half written. After a failed sync nobody knows what the disk holds, so a new file begins
         where the old one cannot be mended."""
+        self._is_torn = True
         try:
             os.ftruncate(self._file, self.end - self._segments[-1].base)
             os.fsync(self._file)
+            self._is_torn = False
         except OSError:
             with suppress(OSError):
                 self.roll()
+                self._is_torn = self._segments[-1].base != self.end
 
     def roll(self) -> None:
         """Begins a new segment, unless the current one is still empty."""

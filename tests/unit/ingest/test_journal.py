@@ -285,3 +285,44 @@ def test_a_writer_that_dies_is_told_of(folder: Path, monkeypatch: pytest.MonkeyP
     journal.append([entry(1)], lambda _: None)
     until(lambda: died, what="the crash to be told of")
     assert isinstance(died[0], ZeroDivisionError)
+
+
+def test_nothing_is_written_behind_what_is_half_written(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened.append(1)
+
+    def away(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    def torn(file: int, data: Any, write: Any = os.write) -> int:
+        write(file, bytes(data)[:10])
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "ftruncate", away)
+        disk.setattr(Segments, "roll", away)
+        with monkeypatch.context() as half:
+            half.setattr(os, "write", torn)
+            assert isinstance(opened.append(2), Unavailable)
+        opened.journal.trouble = ""
+        assert isinstance(opened.append(3), Unavailable)
+
+    opened.journal.trouble = ""
+    opened.append(4)
+    assert opened.numbers() == [1, 4]
+
+
+def test_what_was_refused_and_could_not_be_cut_off_is_not_remembered(folder: Path) -> None:
+    before = Opened(folder)
+    before.append(1)
+    before.journal._segments.roll()
+    before.append(2)
+    before.journal.close()
+    first, _ = sorted(folder.glob("*.journal"))
+    with first.open("ab") as file:
+        file.write(entry(9).frame)
+
+    after = Opened(folder)
+
+    assert after.numbers() == [1, 2]
+    assert (9).to_bytes(16, "big") not in after.ids.known_ids
+    after.journal.close()
