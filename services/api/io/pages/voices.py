@@ -47,7 +47,7 @@ class Voices:
             )
             named = read_actions.actions_of(connection, [voice.event.id for voice in page.items])
         active = asked.active()
-        heading = "What customers say, newest first" if not active else "Voices that you asked for"
+        heading = "What customers say, the latest to arrive first" if not active else "Voices that you asked for"
         if asked.status == "unsure" and len(active) == 1:
             heading = "Voices that need a look"
         return self._renderer.page(
