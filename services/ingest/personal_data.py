@@ -119,11 +119,20 @@ def _ibans(text: str) -> Iterator[Span]:
 
 
 def _cards(text: str) -> Iterator[Span]:
-    """13 to 19 digits, whole groups as cards show them, that begin as payment cards do and pass the Luhn check."""
+    """13 to 19 digits, whole groups as cards show them, that begin as payment cards do and pass the Luhn check. A text
+    in which more might begin than in any honest one is masked row by row instead."""
+    tries = _MAX_TRIES
     for match in _DIGIT_RUN.finditer(text):
         groups = [(g.start(), g.end()) for g in _DIGITS.finditer(text, match.start(), match.end())]
         first = 0
         while first < len(groups):
+            if not 2 <= unicodedata.digit(text[groups[first][0]]) <= 6:
+                first += 1
+                continue
+            tries -= 1
+            if tries < 0:
+                yield Span(groups[first][0], match.end(), "card")
+                break
             last = _card_end(text, groups, first)
             if last:
                 yield Span(groups[first][0], groups[last - 1][1], "card")
@@ -142,7 +151,7 @@ def _card_end(text: str, groups: Sequence[tuple[int, int]], first: int) -> int:
         digits += "".join(str(unicodedata.digit(character)) for character in text[start:end])
         sizes.add(end - start)
         as_shown = len(sizes) == 1 or (min(sizes) >= 3 and max(sizes) <= 6)
-        if len(digits) >= 13 and as_shown and digits[0] in "23456" and luhn.is_valid(digits):
+        if len(digits) >= 13 and as_shown and luhn.is_valid(digits):
             found = after
     return found
 
@@ -212,12 +221,16 @@ def _phones(text: str, regions: Sequence[str], *, prose: bool) -> Iterator[Span]
             if date is not None:
                 first = _after(groups, first, date.end())
                 continue
-            spoken = prose and _before(text, start, _SPEAKS_OF_PHONES)
-            lasts = [k for k in _phone_lengths(text, groups, first) if not _joins_a_word(text, start, groups[k][1])]
+            if _joins(text[start - 1 : start], "_#"):
+                first += 1
+                continue
+            ends = ((k, groups[k][1]) for k in _phone_lengths(text, groups, first))
+            lasts = [k for k, end in ends if not _joins(text[end : end + 1])]
             tries -= len(lasts)
             if tries < 0:
                 yield Span(start, match.end(), "phone")
                 break
+            spoken = prose and bool(lasts) and _before(text, start, _SPEAKS_OF_PHONES)
             for region, last in product(regions, lasts):  # as its own country reads it, before as any other might
                 end = groups[last][1]
                 if _is_phone(text[start:end], region, spoken=spoken, prose=prose):
@@ -247,11 +260,9 @@ def _after(groups: Sequence[tuple[int, int]], first: int, place: int) -> int:
     return first
 
 
-def _joins_a_word(text: str, start: int, end: int) -> bool:
-    """Whether the digits go on in letters, as in a product or order code."""
-    before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    return before.isalnum() or before in "_#" or after.isalnum() or after == "_"
+def _joins(beside: str, others: str = "_") -> bool:
+    """Whether digits go on in what stands beside them, as in a product or order code."""
+    return beside != "" and (beside.isalnum() or beside in others)
 
 
 def _is_phone(run: str, region: str, *, spoken: bool, prose: bool) -> bool:
