@@ -124,12 +124,13 @@ def palette(
 def _best(
     ratings: Mapping[tuple[str, str], tuple[int, ...]], long: Mapping[tuple[str, str], tuple[int, ...]], area: str
 ) -> tuple[Score | None, bool]:
-    """The score to show, and whether it is of twelve weeks."""
-    found = headline_score(ratings, area)
-    if found is not None and found.enough:
-        return found, False
+    """The score to show, and whether it is of twelve weeks. Twelve weeks choose the kind of rating, so that a column
+    does not change its scale because one file of another kind came in."""
     longer = headline_score(long, area)
-    return (longer, True) if longer is not None else (found, False)
+    if longer is None:
+        return headline_score(ratings, area), False
+    recent = _score_of(ratings, area, longer.kind)
+    return (recent, False) if recent is not None and recent.enough else (longer, True)
 
 
 def column(cells: Mapping[tuple[str, str], Cell], area: str) -> Cell:
