@@ -167,6 +167,8 @@ def _restart(process: Process) -> str:
 
 
 async def _secured(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    if "\x00" in request.url.path:  # no id holds one, and PostgreSQL takes none
+        return problem(404, "Not found", code="not_found")
     response = await call(request)
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

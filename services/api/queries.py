@@ -129,7 +129,8 @@ def feedback_filter(parameters: Mapping[str, str]) -> FeedbackFilter:
 
 def action_filter(parameters: Mapping[str, str]) -> ActionFilter:
     """The filter in a URL. Raises BadQuery."""
-    found = {n: parameters[n].strip() for n in ActionFilter.__struct_fields__ if parameters.get(n, "").strip()}
+    given = {n: parameters.get(n, "").replace("\x00", "").strip() for n in ActionFilter.__struct_fields__}
+    found = {name: text for name, text in given.items() if text}
     asked = msgspec.convert(found, ActionFilter)
     problems = [
         _problem("state", "this is not a state; use open, acknowledged, in_progress, resolved, verified or active")

@@ -250,7 +250,8 @@ def _not_found() -> Response:
 
 def _export(store: Store, asked: Any) -> str:
     out = io.StringIO()
-    writer = csv.writer(out)
+    # every cell: where a semicolon separates, what follows one in an unquoted cell would be a cell of its own
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow(_EXPORTED)
     after, left = None, _MAX_EXPORT
     with store.reading() as connection:

@@ -10,6 +10,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _TEREDO_AND_6TO4 = (ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16"))
+_METADATA = ipaddress.IPv6Address("fd00:ec2::254")
+"""Where one provider hands out credentials although the address is not link-local."""
 
 
 class NotAllowed(Exception):
@@ -35,9 +37,15 @@ def addresses_of(host: str, port: int, *, allow_private: bool) -> Sequence[str]:
 
 
 def is_public_or_private(address: Address) -> bool:
-    """Whether an address is a place that a receiver may live at in one's own network or outside it."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return is_public_or_private(address.ipv4_mapped)
+    """Whether an address is a place that a receiver may live at in one's own network or outside it. Addresses that wrap
+    another are judged by the one inside."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public_or_private(address.ipv4_mapped)
+        if address in _NAT64:
+            return is_public_or_private(_inside(address))
+        if address == _METADATA or any(address in network for network in _TEREDO_AND_6TO4):
+            return False
     return not (address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved)
 
 
@@ -47,7 +55,11 @@ def is_public(address: Address) -> bool:
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
         if address in _NAT64:
-            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+            return is_public(_inside(address))
         if any(address in network for network in _TEREDO_AND_6TO4):
             return False  # tunnels out of use, good only for smuggling
     return address.is_global and not address.is_multicast
+
+
+def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

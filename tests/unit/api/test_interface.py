@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from services.api.app import Parts
+from services.api.queries import ActionFilter, action_filter
 from services.contracts.events import FeedbackReceived
 from tests.unit.api.builders import NOON, classified, project, received
 from tests.unit.api.engine import EnginePublisher
@@ -269,10 +270,12 @@ def test_a_customers_timeline_is_theirs_and_employees_have_none(
 def test_a_file_for_spreadsheets_holds_no_formula(web: TestClient, parts: Parts, engine: EnginePublisher) -> None:
     put(parts, engine, "formula", text='=HYPERLINK("http://evil","x")', channel="social")
     put(parts, engine, "plus", text="+1 for this, @all", channel="social")
+    put(parts, engine, "semicolon", text="fine;=1+1", channel="social")
     body = web.get("/v1/feedback.csv?channel=social").text
     assert "'=HYPERLINK" in body
     assert "'+1 for this" in body
     assert ",=HYPERLINK" not in body
+    assert '"fine;=1+1"' in body
 
 
 def test_a_body_that_is_no_json_is_400_and_nothing_of_it_comes_back(web: TestClient) -> None:
@@ -361,3 +364,12 @@ def test_a_body_without_end_is_not_read_to_its_end(web: TestClient, path: str, m
 
     assert asyncio.run(asked()) in {200, 422}
     assert read < 1 << 20
+
+
+@pytest.mark.parametrize("path", ["/v1/feedback/%00", "/v1/customers/%00/timeline", "/actions/a%00", "/v1/actions/%00"])
+def test_no_id_holds_a_nul(web: TestClient, path: str) -> None:
+    assert web.get(path).status_code == 404
+
+
+def test_a_nul_in_a_filter_does_not_reach_the_database() -> None:
+    assert action_filter({"team": "del\x00ivery", "theme": "\x00"}) == ActionFilter(team="delivery")

@@ -134,6 +134,14 @@ def test_a_cloud_providers_credentials_are_out_of_reach_even_where_private_is_al
 
 
 @pytest.mark.parametrize(
+    "address", ["64:ff9b::a9fe:a9fe", "::ffff:169.254.169.254", "2002:a9fe:a9fe::1", "fd00:ec2::254"]
+)
+def test_where_providers_hand_out_credentials_is_not_reached_by_another_spelling(address: str) -> None:
+    with pytest.raises(NotAllowed):
+        addresses_of(address, 80, allow_private=True)
+
+
+@pytest.mark.parametrize(
     ("address", "public"),
     [
         ("93.184.216.34", True),
