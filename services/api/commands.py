@@ -90,7 +90,7 @@ def rebuild() -> int:
         same = before is None or before.digests[name] == digest
         different += [] if same else [name]
         print(f"  {name:<22} {digest[:16]} {'same' if same else 'DIFFERENT'}")
-    print(swap_in(settings, fresh))
+    print(swap_in(settings, fresh, headers=_key(settings)))
     if different:
         print(f"Different from before: {', '.join(different)}. Topics kept for a limited time have lost their oldest.")
         return 1

@@ -6,6 +6,7 @@ API takes it over when it starts, and is asked to start again; nobody swaps a fi
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
@@ -63,12 +64,14 @@ def rebuild_file(settings: Settings, path: Path, *, like: Snapshot | None) -> Sn
     return snapshot(path)
 
 
-def swap_in(settings: Settings, fresh: Path) -> str:
+def swap_in(settings: Settings, fresh: Path, *, headers: Mapping[str, str]) -> str:
     """Asks the running API to start again with the new file, or says that its next start will take it."""
     address = f"http://{url_host(settings.bind)}:{settings.api_port}/control/restart"
     with contextlib.suppress(httpx2.HTTPError):
-        httpx2.post(address, trust_env=False, timeout=5)
-        return "The API starts again with the new store."
+        answer = httpx2.post(address, headers=dict(headers), trust_env=False, timeout=5)
+        if answer.status_code == 200:
+            return "The API starts again with the new store."
+        return f"The API answered {answer.status_code} and goes on as it is; its next start takes {fresh.name}."
     return f"The API does not run; its next start takes {fresh.name}."
 
 
