@@ -62,14 +62,16 @@ class Cases:
             ("Done and proven", [s for s in stories if s.action.state == "verified"]),
         )
         query = {name: value for name in ("team", "kind", "state") if (value := getattr(asked, name))}
+        narrowed = bool(query or area)
         return self._renderer.page(
             request,
             "actions.html",
             "/actions",
-            titles.actions_title(stories),
+            titles.actions_title(stories) if stories or not narrowed else "No case is like that",
             known=known,
             parts=parts,
             nothing=not stories,
+            narrowed=narrowed,
             asked=query,
             more=older("/actions", query, page.next),
         )
