@@ -1,4 +1,4 @@
-"""After a rebuild the running API is asked to start again, with a key where it asks for one, and what it says is told."""
+"""After a rebuild the running API is asked to start again, with a key where it asks for one; its answer is told."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_what_the_api_answers_is_what_is_told(monkeypatch: pytest.MonkeyPatch, s
         shown.append(headers["Authorization"])
         return httpx2.Response(status)
 
-    monkeypatch.setattr(rebuild.httpx2, "post", post)
+    monkeypatch.setattr(httpx2, "post", post)
 
     assert told in rebuild.swap_in(Settings(), FRESH, headers={"Authorization": "Bearer key"})
     assert shown == ["Bearer key"]
@@ -29,6 +29,6 @@ def test_an_api_that_does_not_run_takes_the_new_store_when_it_starts(monkeypatch
     def post(*_: object, **__: object) -> httpx2.Response:
         raise httpx2.ConnectError("refused")
 
-    monkeypatch.setattr(rebuild.httpx2, "post", post)
+    monkeypatch.setattr(httpx2, "post", post)
 
     assert "its next start takes rebuilt.sqlite" in rebuild.swap_in(Settings(), FRESH, headers={})
