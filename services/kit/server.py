@@ -9,6 +9,31 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_LARGEST_HEAD = 64 * 1024
+
+
+class _BoundedHead(HttpToolsProtocol):
+    """Ends a connection whose request line and headers do not end; the parser itself would take them for ever."""
+
+    _head = 0
+
+    def on_message_begin(self) -> None:
+        self._head = 1
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head = 0
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        if self._head:
+            self._head += len(data)
+            if self._head > _LARGEST_HEAD:
+                self.send_400_response("The request line and headers are too long.")
+                return
+        super().data_received(data)
 
 
 def _config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
@@ -22,7 +47,7 @@ def _config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         date_header=True,
         timeout_keep_alive=75,  # longer than pooled clients keep a connection, so that they are the ones to close it
         timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=_BoundedHead,
         lifespan="on",
     )
 
