@@ -51,13 +51,19 @@
   local();
   document.addEventListener("htmx:after:swap", local);
 
-  // A form that was asked for by key or click is where one goes on typing.
-  let wanted = null;
-  document.addEventListener("click", (event) => {
-    wanted = event.target.closest('a[data-key="c"]')?.closest("[data-item]") ?? null;
-  });
-  document.addEventListener("htmx:after:swap", () => {
-    wanted?.querySelector("details.correct select")?.focus();
-    wanted = null;
+  // The form that corrects a tag is fetched into its place when it is asked for; without this, its link leads to it.
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest('a[data-key="c"]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    try {
+      const page = new DOMParser().parseFromString(await (await fetch(link.href)).text(), "text/html");
+      const form = document.adoptNode(page.querySelector("details.correct"));
+      link.parentElement.replaceWith(form);
+      htmx.process(form);
+      form.querySelector("select").focus();
+    } catch {
+      location.href = link.href;
+    }
   });
 })();
