@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _LARGEST_HEAD = 64 * 1024
+_GRACE_SECONDS = 10
 
 
 class _BoundedHead(HttpToolsProtocol):
@@ -46,7 +47,7 @@ def _config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         timeout_keep_alive=75,  # longer than pooled clients keep a connection, so that they are the ones to close it
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
         http=_BoundedHead,
         lifespan="on",
     )
@@ -92,6 +93,11 @@ class ThreadedServer:
         self._thread.start()
         return self
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it answers by now; `start` does not wait for that."""
+        return self._server.started
+
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=_GRACE_SECONDS + 5)

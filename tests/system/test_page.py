@@ -24,6 +24,7 @@ from services.kit.settings import Settings
 from services.launcher.ports import free_port
 from tests.unit.api.engine import EnginePublisher
 from tests.unit.api.sample_store import fill
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +47,7 @@ class Product:
         self.parts: Parts = build(process, publisher=self.engine)
         self.engine.parts = self.parts
         self.server = ThreadedServer(self.parts.app, host="127.0.0.1", port=self.port).start()
+        until(lambda: self.server.is_listening, what="the page to be served")
 
     def stop(self) -> None:
         self.server.stop()
