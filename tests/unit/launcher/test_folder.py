@@ -10,6 +10,7 @@ import pytest
 
 from services.launcher.folder import VERSION, Running, open_folder, running
 from services.launcher.refusal import CannotStart
+from tests.waiting import until
 
 WAITING = [sys.executable, "-c", "input()"]
 
@@ -75,6 +76,7 @@ def test_the_sample_stays_due_until_it_was_played(tmp_path: Path) -> None:
 def test_what_a_previous_run_left_running_is_ended(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
     with subprocess.Popen(WAITING, stdin=subprocess.PIPE) as leftover:
+        until(lambda: psutil.Process(leftover.pid).cmdline() == WAITING, what="the process to be what it was told")
         folder.write_register([running("classify", leftover, WAITING)])
         assert folder.end_leftovers() == ["classify"]
         assert not psutil.pid_exists(leftover.pid)
