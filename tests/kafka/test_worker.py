@@ -317,7 +317,7 @@ def test_a_worker_frozen_for_15_seconds_beside_a_second_one_loses_nothing(group:
     until(lambda: time.monotonic() - frozen_at > 15, what="15 s of frost")
     first.signal(signal.SIGCONT)
     group.feed(range(16_000, 17_000))
-    until(lambda: group.are_delivered(range(17_000)), seconds=120, every=0.5, what="what came after the frost")
+    until(lambda: group.are_delivered(range(17_000)), seconds=60, every=0.5, what="what came after the frost")
     until(first.is_ready, seconds=60, what="the thawed worker to be back in the group")
 
 
