@@ -57,9 +57,14 @@ def main(arguments):
     return 1
 
 
-def install(arguments):
+def install(_arguments):
     prepare("run")
-    return subprocess.call([VENV_PYTHON, "-m", "services.launcher", "fetch", *arguments])
+    return fetch_kafka()
+
+
+def fetch_kafka():
+    """Fill the cache with Kafka's jars; answers the exit code."""
+    return subprocess.call([VENV_PYTHON, "-m", "services.launcher", "fetch"])
 
 
 def run(arguments):
@@ -69,12 +74,19 @@ def run(arguments):
 
 def test(arguments):
     prepare("test")
+    # before the first test: tests may not connect to anything but loopback
+    failed = fetch_kafka()
+    if failed:
+        return failed
     # most of the suite waits for processes, so three at a time share two cores well; a file stays on one of them
     return become("-m", "pytest", "-n", "3", "--dist", "loadfile", *arguments)
 
 
 def bench(arguments):
     prepare("test")
+    failed = fetch_kafka()
+    if failed:
+        return failed
     return become("-m", "tests.bench", *arguments)
 
 

@@ -186,6 +186,9 @@ def _app(settings: Settings, group: str) -> Any:
         broker_commit_interval=0.1,
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.5,
+        # Also how long the group stands still for a member that asked to join and then went silent, as one that
+        # thaws after a frost may: Faust's 60 s would be a minute without tags.
+        broker_rebalance_timeout=10.0,
         broker_max_poll_interval=86_400.0,
         key_serializer="raw",
         value_serializer="raw",
