@@ -293,7 +293,7 @@ def install_packages(requirements):
     if subprocess.call([VENV_PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         subprocess.check_call([VENV_PYTHON, "-m", "ensurepip", "--upgrade"], stdout=subprocess.DEVNULL)
     began = time.time()
-    pip = [VENV_PYTHON, "-m", "pip", "install", "--require-hashes", "-r", file]
+    pip = [VENV_PYTHON, "-m", "pip", "install", "--require-hashes", "--no-deps", "-r", file]
     pip += ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "3"]
     with open(PIP_LOG, "wb") as log, subprocess.Popen(pip, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
         said = follow_pip(running.stdout, log, Progress("Fetching packages", total))
