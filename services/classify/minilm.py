@@ -133,9 +133,9 @@ def _layer(hidden: Floats, layer: Layer, hide: Floats, size: int, length: int) -
     seen -= seen.max(axis=-1, keepdims=True)
     np.exp(seen, out=seen)
     seen /= seen.sum(axis=-1, keepdims=True)
-    mixed = (seen @ value).transpose(0, 2, 1, 3).reshape(size * length, WIDTH)
+    mixed: Floats = (seen @ value).transpose(0, 2, 1, 3).reshape(size * length, WIDTH)
     hidden = _normed(hidden + mixed @ layer.attended[0] + layer.attended[1], layer.attended_norm)
-    wide = hidden @ layer.widen[0] + layer.widen[1]
+    wide: Floats = hidden @ layer.widen[0] + layer.widen[1]
     wide *= np.float32(0.5) * (1 + erf(wide * np.float32(np.sqrt(0.5))))
     narrow: Floats = wide @ layer.narrow[0] + layer.narrow[1]
     return _normed(hidden + narrow, layer.norm)
