@@ -107,6 +107,9 @@ _ROUTES: dict[Any, _Route] = {
     e.PolicyActivated: _Route(
         t.POLICY_ACTIVATIONS, b"palette.policy.activated.v1", b"palette/api", lambda x: x.version, lambda x: x.version
     ),
+    e.ModelActivated: _Route(
+        t.MODEL_ACTIVATIONS, b"palette.model.activated.v1", b"palette/api", lambda x: x.version, lambda x: x.version
+    ),
 } | {
     kind: _Route(t.ROUTING_SIGNALS, b"palette.routing.signal.v1", b"palette/router", lambda x: x.group, _by_id)
     for kind in (e.Join, e.Retract, e.Command, e.Tick)

@@ -162,10 +162,13 @@ class Tags(Event, frozen=True, kw_only=True):
     severity_kind: str | None = None
     unsure: tuple[Unsure, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    path: Literal["fast", "full"] = "fast"
 
 
 class Correction(Event, frozen=True, kw_only=True):
-    """Who says that a tag was wrong, and what it should be; None leaves a head as it is."""
+    """Who says that a tag was wrong, and what it should be; None leaves a head as it is. One that says what the tag
+    said already confirms it. `model` made the tags that were looked at; `asked` is where the person was asked:
+    `page`, `onboarding`, `review` or `not_ours`."""
 
     id: str
     by: str
@@ -177,6 +180,8 @@ class Correction(Event, frozen=True, kw_only=True):
     intent: Intent | None = None
     severity: int | None = None
     comment: str | None = None
+    model: str | None = None
+    asked: str | None = None
 
 
 class FeedbackClassified(Event, frozen=True, kw_only=True):
@@ -393,7 +398,7 @@ class ActionChanged(Event, frozen=True, kw_only=True):
     mode: Mode = "live"
 
 
-# ---- notifications · policy -----------------------------------------------------------------------------------------
+# ---- notifications · policy · models --------------------------------------------------------------------------------
 
 
 class Notification(Event, frozen=True, kw_only=True):
@@ -426,3 +431,16 @@ class PolicyActivated(Event, frozen=True, kw_only=True):
     at: datetime
     by: str
     files: dict[str, str]
+
+
+class ModelActivated(Event, frozen=True, kw_only=True):
+    """One model version comes into force in every classify worker. `digest` is the SHA-256 of its artefact, `parent`
+    the version to go back to, `figures` what it was judged by."""
+
+    version: str
+    digest: str
+    at: datetime
+    by: str
+    reason: str
+    figures: dict[str, float] = {}
+    parent: str | None = None

@@ -21,6 +21,7 @@ STRUCTS: dict[str, Any] = {
     "feedback-corrected": e.FeedbackCorrected,
     "feedback-received": e.FeedbackReceived,
     "feedback-rejected": e.FeedbackRejected,
+    "model-activated": e.ModelActivated,
     "notification": e.Notification,
     "notification-outcome": e.NotificationOutcome,
     "policy-activated": e.PolicyActivated,

@@ -79,6 +79,7 @@ def test_the_type_and_the_topic_of_an_event_are_fixed() -> None:
         "Notification": ("notifications", "palette.notification.v1"),
         "NotificationOutcome": ("notification-outcomes", "palette.notification.outcome.v1"),
         "PolicyActivated": ("policy-activations", "palette.policy.activated.v1"),
+        "ModelActivated": ("model-activations", "palette.model.activated.v1"),
         "Join": ("routing-signals", "palette.routing.signal.v1"),
         "Retract": ("routing-signals", "palette.routing.signal.v1"),
         "Command": ("routing-signals", "palette.routing.signal.v1"),

@@ -21,6 +21,7 @@ REBUILD_READS = {
     "action-changes",
     "router-state",
     "policy-activations",
+    "model-activations",
 }
 """What the store, the fold and the classifier are rebuilt from: losing a part of one loses a part of the product."""
 
@@ -53,7 +54,7 @@ def test_a_topic_has_one_writer(topic: Topic) -> None:
 
 @topics
 def test_partitions_are_four_and_twelve_or_one_where_all_is_read_by_all(topic: Topic) -> None:
-    single = topic.name in {*t.DEAD_LETTERS, t.POLICY_ACTIVATIONS}
+    single = topic.name in {*t.DEAD_LETTERS, t.POLICY_ACTIVATIONS, t.MODEL_ACTIVATIONS}
 
     assert topic.partitions == ({"embedded": 1, "cluster": 1} if single else {"embedded": 4, "cluster": 12})
 
@@ -66,7 +67,8 @@ def test_what_a_rebuild_reads_is_kept_for_ever_and_nothing_else(topic: Topic) ->
 
 @topics
 def test_only_state_is_compacted(topic: Topic) -> None:
-    assert (topic.cleanup == "compact") == (topic.name in {"actions", "router-state", "policy-activations"})
+    state = {"actions", "router-state", "policy-activations", "model-activations"}
+    assert (topic.cleanup == "compact") == (topic.name in state)
 
 
 @topics
@@ -124,6 +126,7 @@ def test_broker_settings_follow_the_file_and_the_cluster() -> None:
         ("ActionChanged", "router"),
         ("Notification", "router"),
         ("NotificationOutcome", "notify"),
+        ("ModelActivated", "api"),
     ],
 )
 def test_only_the_writer_of_a_topic_makes_its_events(struct: str, writer: str) -> None:

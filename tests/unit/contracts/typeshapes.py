@@ -28,7 +28,7 @@ def _build(info: mi.Type, field: str) -> st.SearchStrategy[Any]:
     if isinstance(info, mi.VarTupleType):
         return st.lists(_build(info.item_type, field), max_size=3).map(tuple)
     if isinstance(info, mi.DictType):
-        return st.dictionaries(_TEXTS, _TEXTS, max_size=3)
+        return st.dictionaries(_TEXTS, _build(info.value_type, field), max_size=3)
     if isinstance(info, mi.LiteralType):
         return st.sampled_from(info.values)
     if isinstance(info, mi.FloatType):
