@@ -15,6 +15,7 @@ import msgspec
 from services.contracts import events as e
 from services.contracts import topics as t
 from services.contracts.errors import BadMessage
+from services.contracts.ids import conversation_key
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -64,7 +65,14 @@ class _Route(msgspec.Struct, frozen=True):
 
 
 def feedback_key(event: e.FeedbackReceived | e.FeedbackClassified) -> str:
-    """Partition key of everything about one event: its customer, else itself."""
+    """Partition key of everything about one event: its conversation, so that one worker sees all of it in order; else
+    its customer, else itself."""
+    if isinstance(event, e.FeedbackReceived):
+        conversation = event.conversation_id
+    else:
+        conversation = None if event.conversation is None else event.conversation.id
+    if conversation is not None:
+        return conversation_key(event.source, conversation)
     return event.customer or event.id
 
 

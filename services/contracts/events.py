@@ -15,6 +15,7 @@ Pseudonym = NewType("Pseudonym", str)
 
 Channel = Literal["survey", "chat", "email", "complaint", "call", "social", "review", "mystery_shop", "employee"]
 Author = Literal["customer", "agent", "employee", "shopper"]
+Speaker = Literal["customer", "agent", "bot"]
 RatingKind = Literal["nps", "csat", "ces", "stars", "thumbs"]
 Sentiment = Literal["negative", "neutral", "positive", "mixed"]
 Intent = Literal["complaint", "question", "request", "suggestion", "praise", "other"]
@@ -68,6 +69,15 @@ class Mask(Event, frozen=True, kw_only=True):
     kind: str
 
 
+class Turn(Event, frozen=True, kw_only=True):
+    """One turn of a transcript: who spoke, and the span of the stored text that holds the words."""
+
+    by: Speaker
+    start: int
+    end: int
+    at: datetime | None = None
+
+
 class FeedbackReceived(Event, frozen=True, kw_only=True):
     """One accepted event: pseudonymised, masked, with defaults filled. The only message that carries text."""
 
@@ -90,6 +100,7 @@ class FeedbackReceived(Event, frozen=True, kw_only=True):
     solicited: bool = False
     author: Author = "customer"
     conversation_id: str | None = None
+    turns: tuple[Turn, ...] = ()
     mode: Mode = "live"
 
 
@@ -184,6 +195,22 @@ class Correction(Event, frozen=True, kw_only=True):
     asked: str | None = None
 
 
+class ConversationPart(Event, frozen=True, kw_only=True):
+    """One event of a conversation, and its offset in `feedback-received`, so that its words can be read again there."""
+
+    id: str
+    offset: int
+
+
+class Conversation(Event, frozen=True, kw_only=True):
+    """The conversation that an event is a part of. `head` is the event that stands for all of it: the first in which
+    the customer speaks; None while only the company has spoken. `parts` are all that the head's tags tell of."""
+
+    id: str
+    head: str | None = None
+    parts: tuple[ConversationPart, ...] = ()
+
+
 class FeedbackClassified(Event, frozen=True, kw_only=True):
     """One tag revision of one event, with the facts that routing and roll-ups need, and the tags that it supersedes."""
 
@@ -204,6 +231,12 @@ class FeedbackClassified(Event, frozen=True, kw_only=True):
     mode: Mode = "live"
     supersedes: Tags | None = None
     correction: Correction | None = None
+    conversation: Conversation | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the event stands for an experience. A later part of a conversation does not: its head does."""
+        return self.conversation is None or self.conversation.head == self.id
 
 
 class FeedbackCorrected(Event, frozen=True, kw_only=True):

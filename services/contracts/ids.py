@@ -25,6 +25,11 @@ def event_id(source: str, source_id: str) -> str:
     return _derive("event", source, source_id)
 
 
+def conversation_key(source: str, conversation: str) -> str:
+    """What all events of one conversation have in common; also their partition key."""
+    return _derive("conversation", source, conversation)
+
+
 def rejection_id(digest: str) -> str:
     """Id of a refused input that has no name of its own: the digest of its bytes."""
     return _derive("rejection", digest)

@@ -15,8 +15,9 @@ from services.contracts import codec
 from services.contracts import events as e
 from services.contracts.codec import Outbound, RawMessage, dead_letter, decode, encode, replayed
 from services.contracts.errors import BadMessage
+from services.contracts.ids import conversation_key
 from services.contracts.topics import load_topics
-from tests.unit.contracts.schemafiles import STRUCTS
+from tests.unit.contracts.schemafiles import EXAMPLES, STRUCTS, read
 from tests.unit.contracts.typeshapes import strategy
 
 NOW = datetime(2026, 11, 2, 9, 14, tzinfo=UTC)
@@ -91,14 +92,32 @@ def test_the_type_and_the_topic_of_an_event_are_fixed() -> None:
 @given(
     received=strategy(e.FeedbackReceived), classified=strategy(e.FeedbackClassified), corrected=strategy(e.Correction)
 )
-def test_all_about_one_customer_has_one_key(
+def test_all_about_one_customer_or_conversation_has_one_key(
     received: e.FeedbackReceived, classified: e.FeedbackClassified, corrected: e.Correction
 ) -> None:
-    tagged = msgspec.structs.replace(classified, id=received.id, customer=received.customer)
+    name = received.conversation_id
+    tagged = msgspec.structs.replace(
+        classified,
+        id=received.id,
+        source=received.source,
+        customer=received.customer,
+        conversation=None if name is None else e.Conversation(id=name),
+    )
     correction = e.FeedbackCorrected(correction=corrected, of=tagged)
 
-    assert encode(received).key == (received.customer or received.id).encode()
+    own = received.customer or received.id
+    assert encode(received).key == (own if name is None else conversation_key(received.source, name)).encode()
     assert encode(received).key == encode(tagged).key == encode(correction).key
+
+
+@pytest.mark.parametrize(
+    ("head", "counts"), [("a", True), ("b", False), (None, False)], ids=["its head", "a later part", "nobody spoke yet"]
+)
+def test_only_its_head_stands_for_a_conversation(head: str | None, *, counts: bool) -> None:
+    example = msgspec.convert(read(EXAMPLES / "feedback-classified" / "valid-survey-tagged.json"), e.FeedbackClassified)
+    tagged = msgspec.structs.replace(example, id="a", conversation=e.Conversation(id="c", head=head))
+    assert tagged.counts is counts
+    assert msgspec.structs.replace(tagged, conversation=None).counts
 
 
 def refusal_of(document: dict[str, Any]) -> BadMessage | None:
