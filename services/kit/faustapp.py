@@ -9,7 +9,7 @@ task switches for every message. Here records come in bulk, a rebalance throws a
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faust
@@ -34,10 +34,23 @@ class Batch:
 
 
 class FaustSource:
-    """The topics of one consumer group. `start` joins it; then `batch`, process, `acknowledge`, again and again."""
+    """The topics of one consumer group. `start` joins it; then `batch`, process, `acknowledge`, again and again.
 
-    def __init__(self, settings: Settings, *, group: str, topics: Sequence[str], batch_size: int) -> None:
+    `assigned` is awaited after each rebalance, before the first message that came with it is given out.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        group: str,
+        topics: Sequence[str],
+        batch_size: int,
+        assigned: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._batch_size = batch_size
+        self._assigned = assigned or _nothing
+        self._assigned_for = -1
         self._app = _app(settings, group)
         self._app.transport = _Transport(self._app.conf.broker_consumer, self._app)
         aiter(self._app.topic(*topics, key_type=bytes, value_type=bytes, internal=False))  # which subscribes to them
@@ -48,10 +61,15 @@ class FaustSource:
     async def batch(self) -> Batch:
         """The next messages, at least one: what has arrived, and what arrives within a moment if that is little."""
         consumer = self._app.consumer
-        while not consumer.waiting:
-            consumer.arrived.clear()
-            await consumer.arrived.wait()
-            await self._fill(consumer.waiting)
+        while not consumer.waiting or self._assigned_for != consumer.epoch:
+            if not consumer.waiting:
+                consumer.arrived.clear()
+                await consumer.arrived.wait()
+                await self._fill(consumer.waiting)
+            else:
+                epoch = consumer.epoch
+                await self._assigned()
+                self._assigned_for = epoch
         taken = [consumer.waiting.popleft() for _ in range(min(self._batch_size, len(consumer.waiting)))]
         if len(consumer.waiting) < _ENOUGH:
             consumer.room.set()
@@ -91,6 +109,10 @@ class FaustSource:
     def gave_up(self) -> bool:
         """Whether the library ended its own services, which it does after an error that it cannot mend."""
         return bool(self._app.should_stop)
+
+
+async def _nothing() -> None:
+    pass
 
 
 class _Consumer(driver.Consumer):

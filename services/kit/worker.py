@@ -41,7 +41,8 @@ _ALONE_LIMIT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Worker:
-    """A stateless stream worker. `gate` is awaited before the first batch; `beside` are tasks that live as long."""
+    """A stateless stream worker. `gate` is awaited before the first batch, `assigned` before the first message after
+    each rebalance; `beside` are tasks that live as long."""
 
     process: Process
     topics: tuple[str, ...]
@@ -49,6 +50,7 @@ class Worker:
     metrics: ConsumerMetrics
     group: str
     gate: Callable[[], Awaitable[None]] | None = None
+    assigned: Callable[[], Awaitable[None]] | None = None
     beside: tuple[Callable[[], Awaitable[None]], ...] = ()
     batch_size: int = BATCH_SIZE
 
@@ -151,11 +153,9 @@ class _Loop:
         beside = [asyncio.create_task(self._watched(task)) for task in self._worker.beside]
         if self._worker.gate is not None and not await self._passes(self._worker.gate):
             return
+        worker, settings = self._worker, self._process.settings
         source = FaustSource(
-            self._process.settings,
-            group=self._worker.group,
-            topics=self._worker.topics,
-            batch_size=self._worker.batch_size,
+            settings, group=worker.group, topics=worker.topics, batch_size=worker.batch_size, assigned=worker.assigned
         )
         await source.start()
         beside.append(asyncio.create_task(self._beat(source)))

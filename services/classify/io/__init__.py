@@ -1,0 +1,1 @@
+"""What of the classifier touches Kafka, disk or HTTP."""
