@@ -20,7 +20,7 @@ from services.contracts import events as e
 from services.contracts.topics import FEEDBACK_RECEIVED, SCHEMAS, load_topics
 from services.ingest.masking import Masker, Pseudonyms
 from services.ingest.sources import Sources
-from services.ingest.storing import TOPS, Storing, clean
+from services.ingest.storing import MOST_CHARACTERS, MOST_PER_TURN, TOPS, Storing, clean
 from services.ingest.strict_json import flaw, pointer
 
 CHANNELS = get_args(e.Channel)
@@ -220,7 +220,7 @@ def _schema_problems(event: Any) -> tuple[e.Problem, ...]:
         elif kind.name == "required":
             found.append(_problem((*path, kind.property), "required", "This field is required."))
         elif kind.name == "anyOf":
-            found.append(_problem(path, "required", "One of text and rating is required."))
+            found.append(_problem(path, "required", "One of text, turns and rating is required."))
         elif kind.name == "propertyNames":
             found.append(_problem(path, "name", "A name here is empty, too long or holds a control character."))
         else:
@@ -274,9 +274,28 @@ def _meaning(event: dict[str, Any], occurred_at: datetime | None) -> tuple[e.Pro
     rating = event.get("rating")
     if rating is not None and rating["kind"] == "csat" and rating["value"] > rating.get("max", TOPS["csat"]):
         found.append(_problem(("rating", "value"), "too_large", "This is more than the scale's max, 5 unless said."))
-    if rating is None and not clean(event["text"]):
+    if "turns" in event:
+        found += _meaning_of_turns(event)
+    elif rating is None and not clean(event["text"]):
         found.append(_problem(("text",), "required", "One of text and rating is required, and the text is empty."))
     return tuple(found)
+
+
+def _meaning_of_turns(event: dict[str, Any]) -> list[e.Problem]:
+    found = []
+    if "text" in event:
+        found.append(_problem(("turns",), "one_of", "Send text or turns, not both."))
+    turns = event["turns"]
+    if sum(len(turn["text"]) for turn in turns) + MOST_PER_TURN * len(turns) > MOST_CHARACTERS:
+        found.append(_problem(("turns",), "too_long", f"Together the limit is {MOST_CHARACTERS} characters at most."))
+    if event.get("rating") is None and not any(clean(turn["text"]) for turn in turns):
+        found.append(_problem(("turns",), "required", "One of turns and rating is required, and no turn has words."))
+    found += [
+        _problem(("turns", number, "at"), "time", "This is not a time that the calendar knows.")
+        for number, turn in enumerate(turns)
+        if "at" in turn and parse_time(turn["at"]) is None
+    ]
+    return found
 
 
 def _problem(path: Sequence[str | int], code: str, message: str) -> e.Problem:

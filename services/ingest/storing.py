@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.contracts import events as e
 from services.ingest.masking import Masked, Masker, Pseudonyms
 
 BACKFILL_AFTER = timedelta(hours=24)
+MOST_CHARACTERS = 20_000
+"""Of a text, and of the turns of a transcript together."""
+MOST_PER_TURN = len("Customer: \n")
+"""What storing adds to a turn: who spoke, and a line feed."""
 TOPS: Mapping[str, float] = {"nps": 10, "csat": 5, "ces": 7, "stars": 5, "thumbs": 1}
 """Where each scale ends unless the sender says otherwise, which only csat allows."""
 _ASKED_FOR = frozenset({"survey", "mystery_shop"})
@@ -32,11 +36,8 @@ class Storing:
 
     def stored(self, id: str, *, occurred_at: datetime, received_at: datetime, mode: e.Mode) -> e.FeedbackReceived:
         event, channel = self._event, self._event["channel"]
-        text, masks = self._text(event.get("text", ""))
+        (text, masks), turns = self._said(event)
         case = event.get("case")
-        conversation = event.get("conversation_id")
-        if conversation is not None and self._value(conversation) != conversation:
-            conversation = self._pseudonyms.of(conversation)  # it still ties messages together
         return e.FeedbackReceived(
             id=id,
             source=event["source"],
@@ -56,9 +57,38 @@ class Storing:
             segment=self._value(event["segment"]) if "segment" in event else None,
             solicited=event.get("solicited", channel in _ASKED_FOR),
             author=event.get("author", _AUTHORS.get(channel, "customer")),
-            conversation_id=conversation,
+            conversation_id=self._conversation(event.get("conversation_id")),
+            turns=turns,
             mode=_mode(mode, occurred_at, received_at),
         )
+
+    def _said(self, event: dict[str, Any]) -> tuple[Masked, tuple[e.Turn, ...]]:
+        """The stored text; of a transcript one line and more for each turn, masked turn by turn."""
+        if "turns" not in event:
+            return self._text(event.get("text", "")), ()
+        lines: list[str] = []
+        masks: list[e.Mask] = []
+        turns: list[e.Turn] = []
+        length = 0
+        for given in event["turns"]:
+            said = self._text(given["text"])
+            if not said.text:
+                continue
+            speaker = f"{given['by'].capitalize()}: "
+            start = length + len(speaker)
+            end = start + len(said.text)
+            at = datetime.fromisoformat(given["at"].upper()).astimezone(UTC) if "at" in given else None
+            turns.append(e.Turn(by=given["by"], start=start, end=end, at=at))
+            masks += [e.Mask(start=start + m.start, end=start + m.end, kind=m.kind) for m in said.masks]
+            lines.append(speaker + said.text)
+            length = end + 1
+        return Masked("\n".join(lines), tuple(masks)), tuple(turns)
+
+    def _conversation(self, given: str | None) -> str | None:
+        """What ties messages together: not a word that stands for none, and no personal data."""
+        if given is None or self._pseudonyms.of(given) is None:
+            return None  # "0" or "n/a" would make one conversation of many strangers
+        return given if self._value(given) == given else self._pseudonyms.of(given)
 
     def _text(self, text: str) -> Masked:
         return self._masker.mask(clean(text), own=self._own, region=self._region)

@@ -1,7 +1,7 @@
 """What an event may say, what it becomes, and that a refusal says why and never what."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -48,6 +48,14 @@ REFUSED: list[tuple[str, Any, Reason, str, str]] = [
     ("33 attributes", event(attributes={f"a{n}": "" for n in range(33)}), Reason.INVALID, "/attributes", "too_many"),
     ("long attribute", event(attributes={"a": "x" * 257}), Reason.INVALID, "/attributes/a", "too_long"),
     ("attribute not text", event(attributes={"a": 1}), Reason.INVALID, "/attributes/a", "type"),
+    ("text and turns", event(turns=[{"by": "agent", "text": "a"}]), Reason.INVALID, "/turns", "one_of"),
+    ("turns without words", event(text=None, turns=[{"by": "agent", "text": " "}]), Reason.INVALID, "/turns",
+     "required"),
+    ("turns too long together", event(text=None, turns=[{"by": "bot", "text": "x" * 9_999}] * 2), Reason.INVALID,
+     "/turns", "too_long"),
+    ("a turn of nobody", event(text=None, turns=[{"by": "boss", "text": "a"}]), Reason.INVALID, "/turns/0/by", "value"),
+    ("a turn before the calendar", event(text=None, turns=[{"by": "bot", "text": "a",
+     "at": "0001-01-01T00:00:00+14:00"}]), Reason.INVALID, "/turns/0/at", "time"),
     ("NaN", parse(json.dumps(event(rating={"kind": "nps", "value": float("nan")})).encode()), Reason.NOT_JSON,
      "/rating/value", "not_a_number"),
     ("repeated key", parse(b'{"source": "a", "source": "b"}'), Reason.NOT_JSON, "", "repeated_key"),
@@ -158,8 +166,37 @@ def test_every_text_is_masked_and_the_customer_is_a_pseudonym() -> None:
         assert needle.encode() not in (whole.value or b"")
     assert event_.answers[0].text.endswith("‹case number›")
     assert event_.case == e.Case(id="CASE-9913")
-    assert whole.key == event_.customer.encode()
+    assert event_.customer.startswith("c-")
     assert event_.conversation_id.startswith("c-")
+    assert whole.key == ids.conversation_key("web-survey", event_.conversation_id).encode()
+
+
+TURNS = [
+    {"by": "bot", "text": "Hello, how can we help?", "at": "2026-11-02T10:00:00+01:00"},
+    {"by": "customer", "text": "My card 4111 1111 1111 1111\r\nwas charged twice."},
+    {"by": "agent", "text": " \x00 "},
+    {"by": "agent", "text": "Is it the one of jo@mail.example?"},
+]
+
+
+def test_turns_become_one_text_that_says_who_spoke_and_is_masked_turn_by_turn() -> None:
+    found = stored(event(text=None, turns=TURNS))
+    assert found.text == (
+        "Bot: Hello, how can we help?\n"
+        "Customer: My card ‹card number›\nwas charged twice.\n"
+        "Agent: Is it the one of ‹e-mail address›?"
+    )
+    assert [(turn.by, found.text[turn.start : turn.end].split()[0]) for turn in found.turns] == [
+        ("bot", "Hello,"), ("customer", "My"), ("agent", "Is"),
+    ]  # fmt: skip
+    assert found.turns[0].at == datetime(2026, 11, 2, 9, tzinfo=UTC)
+    assert [found.text[mask.start : mask.end] for mask in found.masks] == ["‹card number›", "‹e-mail address›"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "0", "N/A", "none", "null"])
+def test_a_word_that_stands_for_no_conversation_ties_nothing_together(name: str) -> None:
+    given = event(conversation_id=name) if name else event()
+    assert stored(given).conversation_id is None
 
 
 def test_a_text_loses_control_characters_and_keeps_lines() -> None:
