@@ -33,6 +33,9 @@ _SAME_LENGTH = {
 }  # fmt: skip
 
 
+_BLOCK = re.compile(r"</?(?:br|p|div|tr|li|ul|ol|table|h[1-6]|blockquote|hr)\b", re.IGNORECASE)
+
+
 class Clean(msgspec.Struct, frozen=True):
     """A text fit for reading by machines. `starts[i]`, `ends[i]` bound the stored characters behind clean character
     i; None where the two texts have the same offsets."""
@@ -65,6 +68,19 @@ def clean(stored: str) -> Clean:
     text = _REPEATED.sub(_first_only, text)
     text = _ENDLESS.sub(_words_only, text)
     return Clean(text, starts, ends)
+
+
+def without_markup(stored: str) -> str:
+    """An HTML text with spaces of the same length for its markup, and a line feed where a browser would begin a line;
+    any other text as it is."""
+    if "<" not in stored or not _LOOKS_HTML.search(stored):
+        return stored
+    return _TAG.sub(_line_or_blank, _without_scripts(stored))
+
+
+def _line_or_blank(match: re.Match[str]) -> str:
+    spaces = " " * (match.end() - match.start() - 1)
+    return ("\n" if _BLOCK.match(match.group()) else " ") + spaces
 
 
 def _mended(text: str) -> tuple[str, Sequence[int] | None, Sequence[int] | None]:
