@@ -33,8 +33,15 @@ class ClassifyMetrics:
             buckets=_CONFIDENCES,
             registry=registry,
         )
-        info = Gauge("palette_model_info", "Versions in force, value 1.", ["model", "taxonomy"], registry=registry)
-        info.labels(tagger.versions.model, tagger.versions.taxonomy).set(1)
+        self._info = Gauge(
+            "palette_model_info", "Versions in force, value 1.", ["model", "taxonomy"], registry=registry
+        )
+        self.activation_failures = Counter(
+            "palette_model_activation_failures",
+            "Activated model versions that this worker refused; the one before stays.",
+            registry=registry,
+        )
+        self.activated(tagger)
         for stage in [*sorted(self._stages), _OTHER]:
             for status in _STATUSES:
                 self._tags.labels(stage, status)
@@ -44,6 +51,11 @@ class ClassifyMetrics:
             self._unsure.labels(reason)
         for head in HEADS:
             self._confidence.labels(head)
+
+    def activated(self, tagger: Tagger) -> None:
+        """Another model is in force."""
+        self._info.clear()
+        self._info.labels(tagger.versions.model, tagger.versions.taxonomy).set(1)
 
     def saw(self, classified: Sequence[FeedbackClassified]) -> None:
         """Counts a batch of tag revisions."""
