@@ -5,66 +5,84 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import skops.io
+from numpy.typing import NDArray
 
-from services.classify.features import Vocabulary
-from services.classify.model import Head, Model, Neighbours
+from services.classify.features import Floats, Vocabulary
+from services.classify.model import PATHS, Calibration, Examples, Head, Model
+from services.classify.model import Path as Reading
 from services.contracts.errors import Misconfigured
 
 FOLDER = Path(__file__).parent / "artefact"
 MODEL = "model.skops"
 DIGEST = "model.skops.sha256"
-LARGEST_BYTES = 4_000_000
+LARGEST_BYTES = 12_000_000
 
 TRUSTED: tuple[str, ...] = ()
 """Types that may be made while loading beyond skops' own list. The file holds plain containers and NumPy arrays only,
 so nothing needs to be trusted; reviewed with each change of what is stored."""
 
 
+_MOST_BYTE = 127
+
+
 def save(model: Model, folder: Path) -> str:
-    """Writes model and digest. Answers the digest."""
+    """Writes model and digest; weights as half floats, vectors as bytes. Answers the digest."""
     folder.mkdir(parents=True, exist_ok=True)
-    near = model.neighbours
-    skops.io.dump(
-        {
-            "version": model.version,
-            "taxonomy": model.taxonomy,
-            "lexicon": model.lexicon,
-            "ngrams": list(model.vocabulary.ngrams),
-            "idf": model.vocabulary.idf,
-            "labels": list(model.vocabulary.labels),
-            "heads": [
-                {
-                    "name": head.name,
-                    "labels": list(head.labels),
-                    "begin": head.begin,
-                    "many": head.many,
-                    "temperature": head.temperature,
-                    "shift": head.shift,
-                    "sure_from": head.sure_from,
-                }
-                for head in model.heads
-            ],
-            "ngram_weights": model.ngram_weights,
-            "lexicon_weights": model.lexicon_weights,
-            "bias": model.bias,
-            "near_data": near.ngrams.data,
-            "near_indices": near.ngrams.indices.astype(np.int32),
-            "near_indptr": near.ngrams.indptr.astype(np.int32),
-            "near_lexicon": near.lexicon,
-            "near_labels": near.labels,
-            "neighbours_read": model.neighbours_read,
-            "neighbours_share": model.neighbours_share,
-            "lexicon_scale": model.lexicon_scale,
-            "area_from": model.area_from,
-        },
-        folder / MODEL,
-        compression=8,  # deflate
-    )
+    content = {
+        "version": model.version,
+        "taxonomy": model.taxonomy,
+        "lexicon": model.lexicon,
+        "ngrams": list(model.vocabulary.ngrams),
+        "idf": model.vocabulary.idf,
+        "labels": list(model.vocabulary.labels),
+        "heads": [
+            {"name": head.name, "labels": list(head.labels), "begin": head.begin, "many": head.many}
+            for head in model.heads
+        ],
+        "paths": {name: _packed(model.path(name)) for name in PATHS},
+        "examples_lexicon": model.examples.lexicon.astype(np.float16),
+        "examples_labels": np.packbits(model.examples.labels > 0, axis=1),
+        "examples_weight": model.examples.weight,
+        "neighbours_read": model.neighbours_read,
+        "neighbours_share": model.neighbours_share,
+        "lexicon_scale": model.lexicon_scale,
+        "area_from": model.area_from,
+        "critical_from": model.critical_from,
+        "mix": model.mix,
+    }
+    skops.io.dump(content, folder / MODEL, compression=8)  # deflate
     digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
     (folder / DIGEST).write_text(f"{digest}  {MODEL}\n", encoding="ascii")
     return digest
+
+
+def _packed(path: Reading) -> dict[str, Any]:
+    return {
+        "ngram_weights": path.ngram_weights.astype(np.float16),
+        "lexicon_weights": path.lexicon_weights,
+        "dense_weights": path.dense_weights.astype(np.float16),
+        "bias": path.bias,
+        "near": _bytes(path.near),
+        "calibrations": {
+            name: {"temperature": c.temperature, "shift": c.shift, "prior": list(c.prior)}
+            for name, c in path.calibrations.items()
+        },
+        "dense_scale": path.dense_scale,
+        "lexicon_near": path.lexicon_near,
+    }
+
+
+def _bytes(vectors: Floats) -> NDArray[np.int8]:
+    """Vectors of length 1 as bytes: their direction is what is read, so one scale serves all."""
+    largest = float(np.abs(vectors).max(initial=1e-9))
+    return np.round(vectors * (_MOST_BYTE / largest)).astype(np.int8)
+
+
+def _vectors(whole: NDArray[np.int8]) -> Floats:
+    vectors = whole.astype(np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return vectors
 
 
 def load(folder: Path = FOLDER) -> Model:
@@ -85,23 +103,37 @@ def load(folder: Path = FOLDER) -> Model:
 
 
 def _model(d: dict[str, Any]) -> Model:
-    shape = (len(d["near_labels"]), len(d["ngrams"]))
+    width = sum(len(head["labels"]) for head in d["heads"])
+    labels = np.unpackbits(d["examples_labels"], axis=1, count=width).astype(np.float32)
+    paths = {
+        name: Reading(
+            ngram_weights=p["ngram_weights"].astype(np.float32),
+            lexicon_weights=p["lexicon_weights"],
+            dense_weights=p["dense_weights"].astype(np.float32),
+            bias=p["bias"],
+            near=_vectors(p["near"]),
+            calibrations={
+                head: Calibration(c["temperature"], c["shift"], tuple(c["prior"]))
+                for head, c in p["calibrations"].items()
+            },
+            dense_scale=p["dense_scale"],
+            lexicon_near=p["lexicon_near"],
+        )
+        for name, p in d["paths"].items()
+    }
     return Model(
         version=d["version"],
         taxonomy=d["taxonomy"],
         lexicon=d["lexicon"],
         vocabulary=Vocabulary(tuple(d["ngrams"]), d["idf"], tuple(d["labels"])),
         heads=tuple(Head(**{**head, "labels": tuple(head["labels"])}) for head in d["heads"]),
-        ngram_weights=d["ngram_weights"],
-        lexicon_weights=d["lexicon_weights"],
-        bias=d["bias"],
-        neighbours=Neighbours(
-            sp.csr_matrix((d["near_data"], d["near_indices"], d["near_indptr"]), shape=shape),
-            d["near_lexicon"],
-            d["near_labels"],
-        ),
+        fast=paths["fast"],
+        full=paths["full"],
+        examples=Examples(d["examples_lexicon"].astype(np.float32), labels, d["examples_weight"]),
         neighbours_read=d["neighbours_read"],
         neighbours_share=d["neighbours_share"],
         lexicon_scale=d["lexicon_scale"],
         area_from=d["area_from"],
+        critical_from=d["critical_from"],
+        mix=d["mix"],
     )

@@ -12,10 +12,10 @@ import numpy as np
 
 from services.classify.features import SENTIMENT_OF_KIND, Features
 from services.classify.lexicon import Hit, Lexicon
-from services.classify.model import HEADS, Model
+from services.classify.model import HEADS, PATHS, Model, PathName
 from services.classify.taxonomy import UNKNOWN, Taxonomy
 from services.classify.text import Clean
-from services.classify.tokens import Stems, TokenBatch
+from services.classify.tokens import Array, Stems, TokenBatch
 from services.contracts.events import Evidence
 
 MOST_SPANS = 3
@@ -40,6 +40,7 @@ class Decided(msgspec.Struct, frozen=True):
 
     labels: dict[str, tuple[str, ...]]
     themes: tuple[Hit, ...] = ()
+    path: PathName = "fast"
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ class Evidencer:
         self._lexicon = lexicon
         self._says = _what_labels_say(lexicon, taxonomy)
         idf = model.vocabulary.idf[:, None]
-        self._weights = model.ngram_weights * idf
+        self._weights = np.stack([model.path(path).ngram_weights * idf for path in PATHS])
         self._empty = stems.skipped.copy()
         self._empty[[stems.ids[word] for word in _EMPTY if word in stems.ids]] = True
 
@@ -73,7 +74,7 @@ class Evidencer:
             for d in decided
         ]
         self._from_hits(reading.hits, wanted)
-        self._from_ngrams(reading, wanted)
+        self._from_ngrams(reading, wanted, np.array([PATHS.index(d.path) for d in decided], dtype=np.int64))
         return [self._spans(reading, doc, wanted[doc], decided[doc].themes) for doc in range(len(decided))]
 
     def _from_hits(self, hits: Sequence[Hit], wanted: Sequence[dict[tuple[str, str], list[Candidate]]]) -> None:
@@ -83,7 +84,9 @@ class Evidencer:
                 if candidates is not None:
                     candidates.append((_PHRASE_FIRST + said[1] + hit.words, hit.first, hit.last))
 
-    def _from_ngrams(self, reading: Reading, wanted: Sequence[dict[tuple[str, str], list[Candidate]]]) -> None:
+    def _from_ngrams(
+        self, reading: Reading, wanted: Sequence[dict[tuple[str, str], list[Candidate]]], path: Array
+    ) -> None:
         found = reading.features.occurrences
         # an n-gram is shown without the empty words at its ends, and not at all if nothing is left of it
         stem_ids = reading.tokens.stem
@@ -102,7 +105,7 @@ class Evidencer:
             chosen[number, : len(names)] = [columns[key] for key in names]
         for rank in range(ranks):
             target = chosen[doc, rank]
-            weight = np.where(target >= 0, self._weights[column, target], 0)
+            weight = np.where(target >= 0, self._weights[path[doc], column, target], 0)
             for place in np.flatnonzero(weight > _LEAST_WEIGHT).tolist():
                 number = int(doc[place])
                 wanted[number][keys[number][rank]].append((float(weight[place]), int(first[place]), int(last[place])))

@@ -47,6 +47,11 @@ class Features(msgspec.Struct, frozen=True):
     lexicon: Floats
     occurrences: Occurrences
 
+    def of(self, places: Sequence[int]) -> "Features":
+        """The numbers of some of the texts; where n-grams stood is left out."""
+        none = np.zeros(0, dtype=np.int64)
+        return Features(self.ngrams[places], self.lexicon[places], Occurrences(none, none, none, none))
+
 
 class Featuriser:
     """Makes features for one vocabulary. Stateless after construction."""

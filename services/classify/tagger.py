@@ -1,24 +1,25 @@
 """Texts in, tags out: the whole classifier as one pure object. Knows no Kafka, no files.
 
 What is decided here: which label, how sure, and whether to rather not say. How probable each label is, `model` says;
-which words earned it, `evidence`.
+which texts get the slow look, `cascade`; which words earned a label, `evidence`.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from enum import StrEnum
-from typing import cast, get_args
+from typing import Protocol, cast, get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from services.classify.cascade import Cascade
 from services.classify.evidence import Decided, Evidencer, Reading
 from services.classify.features import Featuriser, Floats
 from services.classify.language import ENGLISH, language_of
 from services.classify.language import UNKNOWN as NO_LANGUAGE
 from services.classify.lexicon import Hit, Lexicon
-from services.classify.model import Model, probabilities
+from services.classify.model import NO_KIND, Model, PathName, probabilities
 from services.classify.phrases import Phrase, digest_of, sequences_of
 from services.classify.ratings import favour, sentiment_of
 from services.classify.taxonomy import UNKNOWN, Taxonomy
@@ -40,6 +41,7 @@ _LONG = 4
 _OWN_WORK_FAVOUR = 3.0
 _SAID_OWN_WORK_FAVOUR = 60.0
 _BATCH = 256
+_NOTHING_TOLD = 0.25
 _SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
 
 
@@ -55,23 +57,46 @@ class Reason(StrEnum):
 
 
 class TagInput(msgspec.Struct, frozen=True):
-    """What tagging looks at. `further` are texts of answers: they count, but no evidence points into them."""
+    """What tagging looks at. `further` are texts of answers: they count, but no evidence points into them. `hurry`:
+    one of many that were imported; it takes the fast path."""
 
     text: str | None = None
     rating: Rating | None = None
     language: str | None = None
     author: Author = "customer"
     further: tuple[str, ...] = ()
+    hurry: bool = False
+
+
+class Encoder(Protocol):
+    """Texts -> vectors of length 1, texts × width."""
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """The vectors, in the order of the texts."""
+        ...
 
 
 class Tagger:
-    """Tags batches. Not thread-safe; give each thread its own."""
+    """Tags batches. Not thread-safe; give each thread its own. Without a `full` encoder all take the fast path."""
 
-    def __init__(self, model: Model, phrases: Sequence[Phrase], taxonomy: Taxonomy) -> None:
+    def __init__(
+        self,
+        model: Model,
+        phrases: Sequence[Phrase],
+        taxonomy: Taxonomy,
+        *,
+        static: Encoder,
+        full: Encoder | None = None,
+        cascade: Cascade | None = None,
+    ) -> None:
         stems = stems_of(phrases, model.vocabulary.ngrams)
         self.versions = Versions(model=model.version, taxonomy=taxonomy.version, lexicon=digest_of(phrases))
         self.model = model
         self.taxonomy = taxonomy
+        self.phrases = phrases
+        self._static = static
+        self._full = full
+        self._cascade = cascade or Cascade()
         self._tokenizer = Tokenizer(stems)
         self._lexicon = Lexicon(phrases, stems)
         self._featuriser = Featuriser(model.vocabulary, stems, self._lexicon, taxonomy)
@@ -93,6 +118,17 @@ class Tagger:
                 results[place] = tags
         return cast(list[Tags], results)
 
+    def vectors(self, texts: Sequence[str], path: PathName) -> Floats:
+        """Dense vectors of texts for a path. Raises LookupError for the full path of a tagger that has none."""
+        encoder = self._static if path == "fast" else self._full
+        if encoder is None:
+            raise LookupError("this tagger was made without MiniLM")
+        return encoder.encode([clean(text).text for text in texts])
+
+    def with_model(self, model: Model) -> "Tagger":
+        """A tagger with another model and the same phrases, taxonomy and encoders."""
+        return Tagger(model, self.phrases, self.taxonomy, static=self._static, full=self._full, cascade=self._cascade)
+
     def read(self, texts: Sequence[str]) -> Reading:
         """Texts as the model sees them."""
         cleaned = [clean(text) for text in texts]
@@ -102,7 +138,7 @@ class Tagger:
 
     def _with_text(self, batch: Sequence[TagInput]) -> list[Tags]:
         reading = self.read(["\n\n".join([item.text or "", *item.further]) for item in batch])
-        chances = probabilities(self.model, reading.features)
+        chances, paths = self._chances(reading, [item.hurry for item in batch])
         words = np.bincount(reading.tokens.doc[reading.tokens.stem > 0], minlength=len(batch))
         _nothing_told(chances, self.model, words == 0)
         chances["sentiment"] = favour(
@@ -118,7 +154,9 @@ class Tagger:
         for doc, item in enumerate(batch):
             language = language_of(reading.texts[doc].text, item.language)
             row = {head: chances[head][doc] for head in chances}
-            drafts.append(self._decided(item, row, hits[doc], int(words[doc]), language))
+            drafts.append(
+                self._decided(item, row, path=paths[doc], hits=hits[doc], words=int(words[doc]), language=language)
+            )
         evidence = self._evidencer(reading, [decided for _, decided in drafts])
         return [
             msgspec.structs.replace(
@@ -127,13 +165,37 @@ class Tagger:
             for (tags, _), found, item in zip(drafts, evidence, batch, strict=True)
         ]
 
+    def _chances(self, reading: Reading, hurry: Sequence[bool]) -> tuple[dict[str, Floats], list[PathName]]:
+        """Probabilities per head, by the path that each text took."""
+        texts = [c.text for c in reading.texts]
+        chances = probabilities(self.model, reading.features, self._static.encode(texts), "fast")
+        paths: list[PathName] = ["fast"] * len(texts)
+        if self._full is None:
+            return chances, paths
+        places = self._cascade.least_sure(chances["stage"].max(axis=1), chances["areas"].max(axis=1), hurry)
+        if places:
+            part = reading.features.of(places)
+            slow = probabilities(self.model, part, self._full.encode([texts[p] for p in places]), "full")
+            for head, rows in slow.items():
+                chances[head][places] = rows
+            for place in places:
+                paths[place] = "full"
+        return chances, paths
+
     def _is_own_work(self, hit: Hit) -> bool:
         head, label, _ = self._lexicon.labels[hit.label]
         theme = self.taxonomy.theme.get(label) if head == "theme" else None
         return theme is not None and theme.stage == UNKNOWN
 
     def _decided(
-        self, item: TagInput, chances: dict[str, Floats], hits: Sequence[Hit], words: int, language: str
+        self,
+        item: TagInput,
+        chances: dict[str, Floats],
+        *,
+        path: PathName,
+        hits: Sequence[Hit],
+        words: int,
+        language: str,
     ) -> tuple[Tags, Decided]:
         model = self.model
         stage_head, area_head = model.head("stage"), model.head("areas")
@@ -149,7 +211,7 @@ class Tagger:
         sentiment, sentiment_confidence = _SENTIMENTS[feeling], float(chances["sentiment"][feeling])
         intent_head = model.head("intent")
         wish = int(chances["intent"].argmax())
-        kind, severity, severity_confidence = self._severity(chances["severity"], hits, sentiment)
+        kind, severity, severity_confidence = self._severity(chances, hits, sentiment)
         silent = _silent_kind(sentiment, sentiment_confidence)
         own_work = stage == UNKNOWN or item.author == "employee"
         themes = self._themes(hits, stage, [a.area for a in areas], silent=silent, own_work=own_work)
@@ -161,16 +223,16 @@ class Tagger:
             unsure = [Unsure(head=head.name, reason=Reason.LANGUAGE) for head in model.heads]
         else:
             # a theme that people wrote phrases for, in the very place where the model looks, is a second witness
-            if stage_confidence < stage_head.sure_from and not (lead and lead.stage == stage):
+            if stage_confidence < self.taxonomy.sure_from("stage") and not (lead and lead.stage == stage):
                 unsure.append(Unsure(head="stage", reason=low))
-            if areas[0].confidence < area_head.sure_from and not (lead and lead.area == areas[0].area):
+            if areas[0].confidence < self.taxonomy.sure_from("areas") and not (lead and lead.area == areas[0].area):
                 unsure.append(Unsure(head="areas", reason=low))
-            if sentiment_confidence < model.head("sentiment").sure_from:
+            if sentiment_confidence < self.taxonomy.sure_from("sentiment"):
                 contradicts = item.rating is not None and sentiment_of(item.rating) != sentiment
                 unsure.append(Unsure(head="sentiment", reason=Reason.CONFLICT if contradicts else low))
-            if chances["intent"][wish] < intent_head.sure_from:
+            if chances["intent"][wish] < self.taxonomy.sure_from("intent"):
                 unsure.append(Unsure(head="intent", reason=low))
-            if severity_confidence < model.head("severity").sure_from:
+            if severity_confidence < self.taxonomy.sure_from("severity"):
                 unsure.append(Unsure(head="severity", reason=low))
         tags = Tags(
             stage=stage,
@@ -188,6 +250,7 @@ class Tagger:
             status="unsure" if any(u.head in {"stage", "areas"} for u in unsure) else "tagged",
             unsure=tuple(unsure),
             versions=self.versions,
+            path=path,
         )
         labels = {
             "stage": (stage,),
@@ -197,21 +260,29 @@ class Tagger:
             "severity": (str(severity),) if severity else (),
             "severity_kind": (kind,) if kind else (),
         }
-        return tags, Decided(labels, themes)
+        return tags, Decided(labels, themes, path)
 
-    def _severity(self, chances: Floats, hits: Sequence[Hit], sentiment: Sentiment) -> tuple[str | None, int, float]:
-        """Kind, severity and its confidence. A kind named in an unhappy text that is bad anyway is critical."""
-        expected = float(chances @ np.arange(len(chances)))
-        severity = round(expected)
-        kinds = [self._lexicon.labels[hit.label][1] for hit in hits if self._lexicon.labels[hit.label][0] != "theme"]
-        confidence = float(chances[severity])
-        if not kinds or sentiment not in {"negative", "mixed"}:
-            return None, severity, confidence
-        kind = max(dict.fromkeys(kinds), key=lambda name: (name != "vulnerable_person", kinds.count(name)))
+    def _severity(
+        self, chances: dict[str, Floats], hits: Sequence[Hit], sentiment: Sentiment
+    ) -> tuple[str | None, int, float]:
+        """Kind, severity and its confidence. Critical is what the model alone is sure enough of, and an unhappy text
+        that is bad anyway and in which a phrase names the harm. Below, the median of what is probable."""
+        by_severity = chances["severity"]
+        expected = float(by_severity @ np.arange(len(by_severity)))
+        severity = min(int(np.searchsorted(np.cumsum(by_severity), 0.5)), _BAD)
+        named = [self._lexicon.labels[hit.label][1] for hit in hits if self._lexicon.labels[hit.label][0] != "theme"]
+        unhappy = sentiment in {"negative", "mixed"}
+        kind = max(
+            dict.fromkeys(named), key=lambda name: (name != "vulnerable_person", named.count(name)), default=None
+        )
         needed = _FRAGILE_LIFTS_FROM if kind == "vulnerable_person" else _KIND_LIFTS_FROM
-        if expected >= needed:
-            return kind, _CRITICAL, max(float(chances[_CRITICAL]), 0.5)
-        return (kind if severity >= _BAD else None), severity, confidence
+        lifted = kind is not None and unhappy and expected >= needed
+        if lifted or by_severity[_CRITICAL] >= self.model.critical_from:
+            likely = self.model.head("severity_kind").labels
+            guess = likely[int(np.argmax(chances["severity_kind"]))]
+            kind = kind or (guess if guess != NO_KIND else None)
+            return kind, _CRITICAL, max(float(by_severity[_CRITICAL]), 0.5)
+        return (kind if unhappy and severity >= _BAD else None), severity, float(by_severity[severity])
 
     def _themes(
         self,
@@ -294,7 +365,7 @@ def _nothing_told(chances: dict[str, Floats], model: Model, wordless: NDArray[np
     for name in ("stage", "areas"):
         head = model.head(name)
         chances[name][wordless] = 0.0
-        chances[name][wordless, head.labels.index(UNKNOWN)] = head.sure_from / 2
+        chances[name][wordless, head.labels.index(UNKNOWN)] = _NOTHING_TOLD
 
 
 def _favour_own_work(stage: Floats, unknown: int, batch: Sequence[TagInput], said: Collection[int]) -> None:

@@ -34,6 +34,18 @@ class Theme(msgspec.Struct, frozen=True):
     retired: bool = False
 
 
+class Cost(msgspec.Struct, frozen=True):
+    """What a wrong answer that nobody looked at costs, against the delay of asking a person; any unit."""
+
+    misroute: float
+    delay: float
+
+    @property
+    def sure_from(self) -> float:
+        """The confidence from which answering costs less than asking: (1 - p) x misroute = delay."""
+        return 1 - self.delay / self.misroute
+
+
 class Taxonomy(msgspec.Struct, frozen=True, dict=True):
     """One version of all labels."""
 
@@ -46,7 +58,12 @@ class Taxonomy(msgspec.Struct, frozen=True, dict=True):
     severity_kinds: tuple[Entry, ...]
     framework_parts: tuple[Entry, ...]
     themes: tuple[Theme, ...]
+    doubt: dict[str, Cost]
     guide: str = ""
+
+    def sure_from(self, head: str) -> float:
+        """The confidence from which a head's best label may stand without a person."""
+        return self.doubt[head].sure_from
 
     @cached_property
     def theme(self) -> dict[str, Theme]:

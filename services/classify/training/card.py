@@ -5,7 +5,7 @@ from pathlib import Path
 
 from services.classify.model import Model
 from services.classify.training.corpus import Example
-from services.classify.training.figures import Figures, table
+from services.classify.training.figures import Judged, stage_table, table
 
 _CARD = """# Model card: {version}
 
@@ -36,7 +36,9 @@ it is loaded through skops with an empty list of further types, after its digest
 """
 
 
-def write_card(folder: Path, *, model: Model, examples: Sequence[Example], figures: Figures, digest: str) -> None:
+def write_card(
+    folder: Path, *, model: Model, examples: Sequence[Example], figures: dict[str, Judged], digest: str
+) -> None:
     """Writes `CARD.md` beside the model."""
     text = _CARD.format(
         version=model.version,
@@ -47,6 +49,6 @@ def write_card(folder: Path, *, model: Model, examples: Sequence[Example], figur
         taxonomy=model.taxonomy,
         lexicon=model.lexicon,
         digest=digest,
-        table=table(figures),
+        table=f"{table(figures)}\n\n{stage_table(figures)}",
     )
     (folder / "CARD.md").write_text(text, encoding="utf-8")

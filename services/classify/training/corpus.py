@@ -1,6 +1,5 @@
 """The labelled texts that were written for this project. Knows their files and fields."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -75,10 +74,3 @@ def _example(line: Line, source: str) -> Example:
         raise ValueError("a line has either `text` or `clauses`")
     facts = {name: getattr(line, name) for name in Line.__struct_fields__ if name != "text"}
     return Example(text=line.text or " ".join(clause.text for clause in line.clauses), source=source, **facts)
-
-
-def labels_of(examples: Sequence[Example], head: str) -> list[tuple[str, ...]]:
-    """What each example says for a head."""
-    if head == "areas":
-        return [example.areas for example in examples]
-    return [(str(getattr(example, head)),) for example in examples]
