@@ -6,7 +6,7 @@ be corrected once.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from uuid import uuid4, uuid5
 
 import msgspec
@@ -41,7 +41,8 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CorrectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a correction; what is absent stays as it is. `revision` is the tag revision that was looked at."""
+    """The body of a correction; what is absent stays as it is. `revision` is the tag revision that was looked at,
+    `asked` where the person was asked."""
 
     by: str = ""
     revision: int | None = None
@@ -52,6 +53,7 @@ class CorrectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intent: Intent | None = None
     severity: int | None = None
     comment: str | None = None
+    asked: Literal["page", "onboarding", "review"] = "page"
 
 
 def command_for(
@@ -133,6 +135,8 @@ def correction_for(
         by=_clean(caller or body.by),
         at=now,
         comment=_clean(body.comment) or None,
+        model=tagged.tags.versions.model,
+        asked=body.asked,
         **asked,
     )
     return FeedbackCorrected(correction=correction, of=msgspec.structs.replace(tagged, supersedes=None))

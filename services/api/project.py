@@ -24,6 +24,7 @@ TOPICS = (
     t.ACTION_CHANGES,
     t.NOTIFICATION_OUTCOMES,
     t.POLICY_ACTIVATIONS,
+    t.MODEL_ACTIVATIONS,
     *t.DEAD_LETTERS,
 )
 
@@ -82,6 +83,7 @@ class Batch:
         self.changes: dict[str, Stored] = {}
         self.outcomes: dict[str, Stored] = {}
         self.policies: dict[str, Stored] = {}
+        self.models: dict[str, Stored] = {}
         self.letters: dict[tuple[str, str], Letter] = {}
         self.marks: dict[str, Mark] = {}
         self.bad: list[Bad] = []
@@ -170,6 +172,11 @@ def _policy(batch: Batch, message: RawMessage) -> None:
     batch.policies[event.version] = Stored(event, message.partition, message.offset)
 
 
+def _model(batch: Batch, message: RawMessage) -> None:
+    event = decode(message, e.ModelActivated)  # one topic in one order: what comes later counts
+    batch.models[event.version] = Stored(event, message.partition, message.offset, message.value or b"")
+
+
 _newest_action = _newest(e.Action, lambda b: b.actions)
 
 _HANDLERS: dict[str, Callable[[Batch, RawMessage], None]] = {
@@ -182,5 +189,6 @@ _HANDLERS: dict[str, Callable[[Batch, RawMessage], None]] = {
     t.ACTION_CHANGES: _first(e.ActionChanged, lambda b: b.changes, lambda x: x.id),
     t.NOTIFICATION_OUTCOMES: _first(e.NotificationOutcome, lambda b: b.outcomes, lambda x: x.id),
     t.POLICY_ACTIVATIONS: _policy,
+    t.MODEL_ACTIVATIONS: _model,
     **dict.fromkeys(t.DEAD_LETTERS, _letter),
 }

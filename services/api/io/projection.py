@@ -63,6 +63,7 @@ class Projection:
                 if found:
                     connection.execute(self._store.insert(table).on_conflict_do_nothing(), found)
             _write_policies(connection, self._store, batch.policies)
+            _write_models(connection, self._store, batch.models)
         return news
 
     def _move(self, connection: Connection, ends: Mapping[tuple[str, int], int]) -> None:
@@ -293,6 +294,18 @@ def _write_policies(connection: Connection, store: Store, found: dict[str, Store
         )
 
 
+def _write_models(connection: Connection, store: Store, found: dict[str, Stored]) -> None:
+    statement = store.insert(db.models)
+    fresh = {name: statement.excluded[name] for name in ("offset", "body")}
+    for stored in found.values():
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["version"], set_=fresh, where=db.models.c.offset < statement.excluded.offset
+            ),
+            {"version": stored.event.version, "offset": stored.offset, "body": stored.raw},
+        )
+
+
 _PLAIN: tuple[tuple[Table, Callable[[Batch], list[dict[str, Any]]]], ...] = (
     (
         db.commands,
@@ -307,6 +320,8 @@ _PLAIN: tuple[tuple[Table, Callable[[Batch], list[dict[str, Any]]]], ...] = (
                 "revision": s.event.of.revision,
                 "by": s.event.correction.by,
                 "at": micros(s.event.correction.at),
+                "asked": s.event.correction.asked or "page",
+                "body": s.raw,
             }
             for s in b.corrections.values()
         ],

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 from services.api.rollups import CELL_MEASURES, NARROW, RATING_MEASURES, RATINGS, WIDE
 
-VERSION = 1
+VERSION = 2
 """Of the store's layout. A store of another version is refused; `palette rebuild` makes one of this version."""
 
 metadata = MetaData()
@@ -165,7 +165,10 @@ corrections = Table(
     Column("revision", Integer, nullable=False),
     Column("by", String, nullable=False),
     Column("at", _Big, nullable=False),
+    Column("asked", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the whole message: what was said, and of which tags
     Index("corrections_of", "event", "revision"),
+    Index("corrections_by", "by", "at"),
 )
 outcomes = Table(
     "notification_outcomes",
@@ -212,5 +215,12 @@ policies = Table(
     Column("version", String, primary_key=True),
     Column("at", _Big, nullable=False),
     Column("by", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+models = Table(
+    "model_activations",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("offset", _Big, nullable=False),  # of its last activation: the largest of all is in force
     Column("body", LargeBinary, nullable=False),
 )

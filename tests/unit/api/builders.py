@@ -153,7 +153,7 @@ class Topics:
     def place(self, event: Any, *, topic: str | None = None) -> RawMessage:
         out = encode(event)
         name = topic or out.topic
-        single = name in {"policy-activations"} or name.endswith("-dlq")
+        single = name in {"policy-activations", "model-activations"} or name.endswith("-dlq")
         number = 0 if single else partition_of(out.key or b"", PARTITIONS)
         offset = self._ends.get((name, number), 0)
         self._ends[(name, number)] = offset + 1
