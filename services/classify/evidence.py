@@ -98,17 +98,19 @@ class Evidencer:
         columns = {
             (head.name, label): head.begin + n for head in self._model.heads for n, label in enumerate(head.labels)
         }
-        ranks = max((len(w) for w in wanted), default=0)
+        # where a phrase earned the label, the phrase is shown
+        keys = [[key for key, earned in w.items() if not earned and key in columns] for w in wanted]
+        ranks = max((len(names) for names in keys), default=0)
         chosen = np.full((len(wanted), ranks), -1, dtype=np.int64)
-        keys = [[key for key in w if key in columns] for w in wanted]
         for number, names in enumerate(keys):
             chosen[number, : len(names)] = [columns[key] for key in names]
         for rank in range(ranks):
-            target = chosen[doc, rank]
-            weight = np.where(target >= 0, self._weights[path[doc], column, target], 0)
-            for place in np.flatnonzero(weight > _LEAST_WEIGHT).tolist():
+            asked = np.flatnonzero(chosen[doc, rank] >= 0)
+            weight = self._weights[path[doc[asked]], column[asked], chosen[doc[asked], rank]]
+            heavy = weight > _LEAST_WEIGHT
+            for place, weighs in zip(asked[heavy].tolist(), weight[heavy].tolist(), strict=True):
                 number = int(doc[place])
-                wanted[number][keys[number][rank]].append((float(weight[place]), int(first[place]), int(last[place])))
+                wanted[number][keys[number][rank]].append((weighs, int(first[place]), int(last[place])))
 
     def _spans(
         self, reading: Reading, doc: int, wanted: dict[tuple[str, str], list[Candidate]], themes: Sequence[Hit]
@@ -116,11 +118,10 @@ class Evidencer:
         clean, tokens = reading.texts[doc], reading.tokens
         per_head: dict[str, list[tuple[str, list[Candidate]]]] = defaultdict(list)
         for (head, label), candidates in wanted.items():
-            phrases = [candidate for candidate in candidates if candidate[0] >= _PHRASE_FIRST]
             if candidates:
-                per_head[head].append((label, sorted(phrases or candidates, reverse=True)))
+                per_head[head].append((label, sorted(candidates, reverse=True)))
         found: list[Evidence] = []
-        for head in (*HEADS, "severity_kind"):
+        for head in HEADS:
             for label, first, last in _allotted(per_head.get(head, ())):
                 start, end = clean.stored(int(tokens.start[first]), int(tokens.end[last]))
                 found.append(Evidence(head=head, label=label, start=start, end=end))

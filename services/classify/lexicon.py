@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from services.classify.phrases import GAP, Phrase, Step, sequences_of
-from services.classify.tokens import MARK, NEGATORS, STOPS, Array, Stems, TokenBatch
+from services.classify.tokens import MARK, NEGATORS, STOPS, Stems, TokenBatch
 
 _MAX_GAP = 3
 _SCOPE = 3
@@ -114,6 +114,7 @@ class Lexicon:
         begins = np.searchsorted(kept, batch.first).tolist()
         candidates = np.flatnonzero(self._starts[sequences])
         splits = np.searchsorted(candidates, begins).tolist()
+        marks = np.cumsum(batch.stem == MARK).tolist()
         for doc in range(len(batch.first) - 1):
             begin, end = begins[doc], begins[doc + 1]
             if splits[doc] == splits[doc + 1]:
@@ -121,7 +122,7 @@ class Lexicon:
             sequence = sequences[begin:end].tolist()
             found = self._walk(sequence, (candidates[splits[doc] : splits[doc + 1]] - begin).tolist())
             if found:
-                hits.extend(self._best(found, doc, kept[begin:end].tolist(), sequence, batch.stem))
+                hits.extend(self._best(found, doc, kept[begin:end].tolist(), sequence, marks))
         return hits
 
     def _walk(self, sequence: list[int], candidates: list[int]) -> dict[tuple[int, int], int]:
@@ -168,23 +169,24 @@ class Lexicon:
         return following
 
     def _best(
-        self, found: Mapping[tuple[int, int], int], doc: int, places: list[int], sequence: list[int], stem: Array
+        self, found: Mapping[tuple[int, int], int], doc: int, places: list[int], sequence: list[int], marks: list[int]
     ) -> Iterator[Hit]:
         taken: dict[int, int] = {}
         for (first, label), last in sorted(found.items()):
             if taken.get(label, -1) >= first:
                 continue
             taken[label] = last
-            negated = self._negated(sequence, first, places, stem)
+            negated = self._negated(sequence, first, places, marks)
             yield Hit(label, doc, places[first], places[last], negated, last - first + 1)
 
-    def _negated(self, sequence: list[int], first: int, places: list[int], stem: Array) -> bool:
-        """Whether a negator stands in the three words before, in its clause. "nobody answers" denies for itself."""
+    def _negated(self, sequence: list[int], first: int, places: list[int], marks: list[int]) -> bool:
+        """Whether a negator stands in the three words before, in its clause. "nobody answers" denies for itself.
+        `marks` counts the marks up to and with each token."""
         if sequence[first] in self._negators:
             return False
         for place in range(first - 1, max(-1, first - 1 - _SCOPE), -1):
             current = sequence[place]
-            if current in self._clause_ends or MARK in stem[places[place] + 1 : places[place + 1]]:
+            if current in self._clause_ends or marks[places[place + 1] - 1] > marks[places[place]]:
                 return False
             if current in self._negators:
                 return sequence[place + 1] not in self._not_only
