@@ -1,4 +1,4 @@
-"""The shipped tagger, loaded once."""
+"""The shipped tagger and the corpus, loaded once."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from services.classify.loading import load_tagger
 from services.classify.tagger import Tagger
+from services.classify.training.corpus import Example, read_corpus
 
 POLICY = Path(__file__).parents[3] / "deploy" / "policy"
 
@@ -20,3 +21,9 @@ def policy() -> Path:
 def tagger() -> Tagger:
     """The shipped tagger."""
     return load_tagger(POLICY)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> list[Example]:
+    """The corpus that ships with Palette."""
+    return read_corpus()
