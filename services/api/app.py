@@ -18,7 +18,10 @@ from services.api.io.desk import Desk
 from services.api.io.figure_routes import figure_routes
 from services.api.io.gather import Gather
 from services.api.io.judge import Judge
+from services.api.io.learning_routes import learning_routes
+from services.api.io.models import Classifier, Models
 from services.api.io.news import News
+from services.api.io.not_ours import NotOurs
 from services.api.io.pages.cases import Cases
 from services.api.io.pages.overview import Overview
 from services.api.io.pages.renderer import Renderer
@@ -70,6 +73,7 @@ class Parts:
     desk: Desk
     gather: Gather
     tagger: Tagger
+    models: Models
     app: ASGIApp
 
     def start(self) -> None:
@@ -85,6 +89,7 @@ class Parts:
         self.watcher.stop()
         self.publisher.close()
         self.tagger.close()
+        self.models.close()
         self.store.close()
 
 
@@ -108,6 +113,8 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
     judge = Judge(process, store, publisher, caught_up=watch.caught_up, clock=clock)
     desk = Desk(store, publisher, news, clock=clock)
     tagger = Tagger(settings)
+    models = Models(store, publisher, Classifier(settings), clock=clock)
+    not_ours = NotOurs(store, publisher, desk, clock=clock)
     gather = Gather(store, watcher, clock=clock)
     renderer = Renderer(store=store, watcher=watcher, version=process.version, clock=clock)
     intake = f"http://{url_host(settings.bind)}:{settings.ingest_port}"
@@ -124,11 +131,12 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
         consumer,
         lambda base: (
             feedback_routes(store, desk, watcher, base),
-            action_routes(store, desk, watcher, base),
+            action_routes(store, desk, not_ours, watcher, base),
+            learning_routes(store, models, watcher, clock),
             figure_routes(gather, watcher, tagger, clock),
         ),
     )
-    return Parts(process, store, news, publisher, consumer, watcher, watch, judge, desk, gather, tagger, app)
+    return Parts(process, store, news, publisher, consumer, watcher, watch, judge, desk, gather, tagger, models, app)
 
 
 def _application(

@@ -31,13 +31,16 @@ _EARLIEST, _AHEAD = datetime(1970, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 
 
 class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a command. `as_of` is heard only in a rehearsal."""
+    """The body of a command. `as_of` is heard only in a rehearsal; `stage` and `areas` only with `not_ours`: where the
+    team says that it belongs."""
 
     command: str
     by: str = ""
     comment: str | None = None
     to: str | None = None
     as_of: datetime | None = None
+    stage: str | None = None
+    areas: tuple[str, ...] | None = None
 
 
 class CorrectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +56,7 @@ class CorrectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intent: Intent | None = None
     severity: int | None = None
     comment: str | None = None
-    asked: Literal["page", "onboarding", "review"] = "page"
+    asked: Literal["page", "onboarding", "review", "not_ours"] = "page"
 
 
 def command_for(
@@ -65,6 +68,7 @@ def command_for(
     now: datetime,
     rehearsal: bool = False,
     caller: str | None = None,
+    reason: str | None = None,
 ) -> ActionCommand:
     """The command to publish. `caller` is the owner of an API key and speaks for no one else. Raises BadQuery."""
     problems = [*_person(caller or body.by), *_length("comment", body.comment, MAX_COMMENT)]
@@ -74,6 +78,8 @@ def command_for(
         problems.append(_problem("to", "say whom to assign it to"))
     if body.command == "comment" and not (body.comment or "").strip():
         problems.append(_problem("comment", "say something"))
+    if body.stage is not None or body.areas is not None:
+        problems.append(_problem("stage", "only `not_ours` may say where it belongs"))
     problems += _length("to", body.to, MAX_NAME)
     if key is not None and len(key) > MAX_KEY:
         problems.append(_problem("Idempotency-Key", f"use at most {MAX_KEY} characters"))
@@ -92,6 +98,7 @@ def command_for(
         at=body.as_of or now,
         comment=_clean(body.comment) or None,
         to=_clean(body.to) or None,
+        reason=reason,
         expected_revision=expected_revision,
         mode="rehearsal" if rehearsal else "live",
     )

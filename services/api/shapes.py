@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from services.contracts.events import Action, ActionChanged, FeedbackClassified, FeedbackReceived
+from services.contracts.events import Action, ActionChanged, FeedbackClassified, FeedbackReceived, Tags
 
 
 class Voice(msgspec.Struct, frozen=True):
@@ -39,6 +39,23 @@ def feedback_item(voice: Voice) -> dict[str, Any]:
         "severity": tags.severity if tags else None,
         "evidence": [_plain(span) for span in tags.evidence] if tags else [],
         "versions": _plain(tags.versions) if tags else None,
+    }
+
+
+def guess(tags: Tags) -> dict[str, Any]:
+    """What a model made of a text, for whoever is to say whether it is right."""
+    return {
+        "stage": tags.stage,
+        "stage_confidence": tags.stage_confidence,
+        "secondary": list(tags.secondary),
+        "areas": [{"area": a.area, "confidence": a.confidence} for a in tags.areas],
+        "themes": list(tags.themes),
+        "sentiment": tags.sentiment,
+        "intent": tags.intent,
+        "severity": tags.severity,
+        "unsure": [_plain(item) for item in tags.unsure],
+        "evidence": [_plain(span) for span in tags.evidence],
+        "model": tags.versions.model,
     }
 
 

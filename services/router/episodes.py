@@ -129,7 +129,7 @@ def _assigned(action: Action, signal: Command) -> Done:
         acknowledge_due_at=signal.at + timedelta(hours=plan.acknowledge_hours),
         breached=tuple(timer for timer in action.breached if timer != "acknowledge_due"),
     )
-    return Done(changed, "handed_over", "asked", "opened")
+    return Done(changed, "handed_over", signal.command.reason or "asked", "opened")
 
 
 def _judged(action: Action, signal: Command, verdict: VerdictName) -> Done:

@@ -57,6 +57,7 @@ class Desk:
         expected_revision: int | None,
         rehearsal: bool = False,
         caller: str | None = None,
+        reason: str | None = None,
     ) -> Commanded:
         """Hands a command in. The same key again gives the same command's outcome. Raises BadQuery, Unavailable."""
         command = command_for(
@@ -67,6 +68,7 @@ class Desk:
             now=self._clock(),
             rehearsal=rehearsal,
             caller=caller,
+            reason=reason,
         )
         with self._store.reading() as connection:
             before = read_actions.get_command(connection, command.id)

@@ -5,6 +5,7 @@ The only reader of the folder in this process. What is in force comes from the s
 
 import threading
 import time
+from collections.abc import Mapping
 from datetime import datetime
 
 from services.api.io.actions import active_policy
@@ -13,6 +14,7 @@ from services.api.io.store import Store
 from services.api.names import Names
 from services.contracts.errors import Unavailable
 from services.contracts.events import PolicyActivated
+from services.contracts.learning import Learning, read_learning
 from services.contracts.policy import Policy
 from services.contracts.policyfiles import load_policy, read_folder, version_of
 from services.contracts.yamlfile import FileProblem, PolicyRefused, load_marked
@@ -50,6 +52,7 @@ class PolicyWatcher:
         self._from_folder: Policy | None = None
         self._names: tuple[str, Names] = ("", Names(None))
         self._sources: tuple[str, frozenset[str]] = ("", frozenset())
+        self._learning: tuple[str, Learning] = ("", Learning())
         self.problems: tuple[FileProblem, ...] = ()
         """Of the newest files; empty while they are in force."""
 
@@ -120,6 +123,16 @@ class PolicyWatcher:
             self._sources = (active.version, _declared(active.files[SOURCES]))
         return self._sources[1]
 
+    def learning(self) -> Learning:
+        """What learning.yaml in force says; what Palette ships with, where it cannot be read."""
+        with self._store.reading() as connection:
+            active = active_policy(connection)
+        if active is None:
+            return Learning()
+        if self._learning[0] != active.version:
+            self._learning = (active.version, _learning(active.files))
+        return self._learning[1]
+
     def in_force(self) -> tuple[str, datetime] | None:
         """Version and time of what is in force."""
         with self._store.reading() as connection:
@@ -141,3 +154,10 @@ def _declared(text: str) -> frozenset[str]:
         return frozenset()
     declared = data.get("sources") if isinstance(data, dict) else None
     return frozenset(declared) if isinstance(declared, dict) else frozenset()
+
+
+def _learning(files: Mapping[str, str]) -> Learning:
+    try:
+        return read_learning(files)
+    except PolicyRefused:
+        return Learning()

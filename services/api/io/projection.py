@@ -309,7 +309,10 @@ def _write_models(connection: Connection, store: Store, found: dict[str, Stored]
 _PLAIN: tuple[tuple[Table, Callable[[Batch], list[dict[str, Any]]]], ...] = (
     (
         db.commands,
-        lambda b: [{"id": s.event.id, "action": s.event.action, "body": s.raw} for s in b.commands.values()],
+        lambda b: [
+            {"id": s.event.id, "action": s.event.action, "reason": s.event.reason or "", "body": s.raw}
+            for s in b.commands.values()
+        ],
     ),
     (
         db.corrections,

@@ -20,8 +20,10 @@ from services.api.io import actions as read_actions
 from services.api.io import feedback as read_feedback
 from services.api.io.bodies import json_body
 from services.api.io.desk import Commanded, Desk
+from services.api.io.not_ours import NotOurs
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
+from services.api.not_ours import NOT_OURS
 from services.api.queries import action_filter, after_of, feedback_filter, limit_of
 from services.contracts.events import Pseudonym
 from services.kit.http import json_response, problem
@@ -117,7 +119,7 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
     return router
 
 
-def action_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base) -> APIRouter:
+def action_routes(store: Store, desk: Desk, not_ours: NotOurs, watcher: PolicyWatcher, base: Base) -> APIRouter:
     """Actions: lists, one, members, commands; and the teams that own them."""
     router = APIRouter(prefix="/v1", default_response_class=Response)
 
@@ -159,20 +161,21 @@ def action_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base) 
         links = next_link(f"{base(request)}/v1/actions/{name}/members", request.query_params, page.next)
         return tagged(request, {"items": [shapes.feedback_item(voice) for voice in page.items]}, links)
 
-    @router.post("/actions/{name}/commands", summary="Acknowledge, assign, start, comment, resolve, reopen")
+    @router.post("/actions/{name}/commands", summary="Acknowledge, assign, start, comment, resolve, reopen, not_ours")
     def command(request: Request, name: str, raw: Annotated[bytes, Depends(json_body)]) -> Response:
         with store.reading() as connection:
             action = read_actions.get_action(connection, name)
         if action is None:
             return _not_found()
-        done = desk.command(
-            action,
-            body_of(raw, CommandBody),
-            key=request.headers.get("idempotency-key"),
-            expected_revision=expected_revision(request.headers.get("if-match")),
-            rehearsal=request.headers.get("palette-mode") == "rehearsal",
-            caller=_caller(request),
-        )
+        body, key = body_of(raw, CommandBody), request.headers.get("idempotency-key")
+        expected, caller = expected_revision(request.headers.get("if-match")), _caller(request)
+        if body.command == NOT_OURS:
+            done = not_ours.decline(
+                action, body, names=watcher.names(), key=key, expected_revision=expected, caller=caller
+            )
+        else:
+            rehearsal = request.headers.get("palette-mode") == "rehearsal"
+            done = desk.command(action, body, key=key, expected_revision=expected, rehearsal=rehearsal, caller=caller)
         return _command_answer(done, f"{base(request)}/v1/actions/{name}/commands/{done.id}")
 
     @router.get("/actions/{name}/commands/{command_id}", summary="What became of a command")

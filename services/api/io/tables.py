@@ -155,6 +155,7 @@ commands = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("action", String, nullable=False),
+    Column("reason", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 corrections = Table(

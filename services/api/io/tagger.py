@@ -17,7 +17,7 @@ class Tagger:
     def __init__(self, settings: Settings, *, transport: httpx2.BaseTransport | None = None) -> None:
         self._client = httpx2.Client(
             base_url=settings.classify_url or f"http://127.0.0.1:{settings.classify_metrics_port}",
-            headers={"content-type": "application/json", **_key(settings)},
+            headers={"content-type": "application/json", **key_headers(settings)},
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
             follow_redirects=False,
@@ -40,7 +40,8 @@ class Tagger:
         self._client.close()
 
 
-def _key(settings: Settings) -> dict[str, str]:
+def key_headers(settings: Settings) -> dict[str, str]:
+    """The key that the classifier asks for, where keys are configured. Raises Misconfigured."""
     if settings.api_key_file is None:
         return {}
     try:
