@@ -1,6 +1,7 @@
 """Intervals of a share from its mean and variance, by the beta distribution that has both. Knows numbers only."""
 
-from math import exp, lgamma, log, log1p
+from math import exp, lgamma, log, log1p, sqrt
+from statistics import NormalDist
 
 _TINY = 1e-300
 _STEPS = 200
@@ -13,10 +14,12 @@ def beta_interval(mean: float, variance: float, *, level: float) -> tuple[float,
     mean = min(1 - _LEAST, max(_LEAST, mean))
     size = max(mean * (1 - mean) / max(variance, _TINY) - 1, 1e-3)
     a, b = mean * size, (1 - mean) * size
+    # where hardly anything is known, all but the tail lies at the end, which no interval may be so sure of
+    far = NormalDist().inv_cdf(level) * sqrt(min(variance, mean * (1 - mean)))
     if a <= 1 < b:
-        return 0.0, beta_quantile(level, a, b)
+        return 0.0, min(1.0, max(beta_quantile(level, a, b), mean + far))
     if b <= 1 < a:
-        return beta_quantile(1 - level, a, b), 1.0
+        return max(0.0, min(beta_quantile(1 - level, a, b), mean - far)), 1.0
     tail = (1 - level) / 2
     return beta_quantile(tail, a, b), beta_quantile(1 - tail, a, b)
 

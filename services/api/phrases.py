@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from services.api.names import VERDICTS, Names
+from services.api.shares import Reason, Shares
 from services.api.wording import about, count, listed
 from services.contracts.events import Action, ActionChanged, Unsure
 
@@ -194,3 +195,12 @@ def missing(by_source: Mapping[str, int] | None) -> tuple[bool, str]:
         return True, "Nothing is missing: all that was stored has been read or put aside."
     told = ", ".join(f"{number} from {source}" for source, number in sorted(gone.items()))
     return False, f"Missing: {told}."
+
+
+def checked(found: Shares) -> str:
+    """What shares rest on."""
+    if found.reason is Reason.EMPTY:
+        return "nothing yet"
+    if found.reason is Reason.NOT_CHECKED:
+        return "not yet checked by people"
+    return f"checked by people: {found.checked:,}" + (", still few" if found.reason is Reason.FEW_CHECKED else "")

@@ -5,7 +5,7 @@ A list is read in keyset pages: a cursor names the last row that was seen, so th
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import get_args
 
 import msgspec
@@ -83,6 +83,27 @@ class FeedbackFilter(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
+class ShareQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Shares of what (`by`), among which events: only by what is known of them without reading them, because events
+    that were picked by their tags are picked by the tags' mistakes, too. Days include both ends."""
+
+    by: str
+    first: date
+    last: date
+    source: str | None = None
+    channel: str | None = None
+    region: str | None = None
+    site: str | None = None
+    product: str | None = None
+
+    def facts(self) -> dict[str, str]:
+        """The filters that are asked for, besides the days."""
+        return {name: value for name in SHARE_FACTS if (value := getattr(self, name)) is not None}
+
+
+SHARE_FACTS = ("source", "channel", "region", "site", "product")
+
+
 class ActionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which actions. `state` may be several, separated by commas; `active` stands for all that are not done."""
 
@@ -144,6 +165,35 @@ def action_filter(parameters: Mapping[str, str]) -> ActionFilter:
     return asked
 
 
+def share_query(parameters: Mapping[str, str], *, today: date, days: int) -> ShareQuery:
+    """What shares a URL asks for; without days, those of the last `days`. Raises BadQuery."""
+    problems = []
+    if parameters.get("by") not in SHARE_HEADS:
+        problems.append(_problem("by", f"use one of {', '.join(SHARE_HEADS)}"))
+    for name in sorted(set(parameters) - {"by", "since", "until", *SHARE_FACTS}):
+        problems.append(_problem(name, f"shares can be asked for by since, until, {', '.join(SHARE_FACTS)}"))
+    ends = {"since": date.fromordinal(today.toordinal() - days + 1), "until": today}
+    for name in ends:
+        if text := parameters.get(name, "").strip():
+            try:
+                ends[name] = date.fromisoformat(text)
+            except ValueError:
+                problems.append(_problem(name, "use a date such as 2026-11-02"))
+    facts = {}
+    for name in SHARE_FACTS:
+        problem, value = _value(name, parameters.get(name, "").strip())
+        if problem is not None:
+            problems.append(problem)
+        elif value:
+            facts[name] = str(value)
+    if problems:
+        raise BadQuery(*problems)
+    return ShareQuery(by=parameters["by"], first=ends["since"], last=ends["until"], **facts)
+
+
+SHARE_HEADS = ("stage", "area")
+
+
 def limit_of(parameters: Mapping[str, str]) -> int:
     """How many rows a page is to have. Raises BadQuery."""
     text = parameters.get("limit", "")
@@ -165,7 +215,7 @@ def _value(name: str, text: str) -> tuple[Problem | None, str | int | datetime]:
         return _moment(name, text)
     if name == "severity":
         return (None, int(text)) if text in {"0", "1", "2", "3"} else (_problem(name, "use a number from 0 to 3"), 0)
-    if name in _CHOICES and text not in _CHOICES[name]:
+    if name in _CHOICES and text and text not in _CHOICES[name]:
         return _problem(name, f"use one of {', '.join(sorted(_CHOICES[name]))}"), ""
     if len(text) > MAX_QUERY:
         return _problem(name, f"use at most {MAX_QUERY} characters"), ""

@@ -90,6 +90,10 @@ class Shares(msgspec.Struct, frozen=True):
         """The share of one label, if it is among them."""
         return next((share for share in self.shares if share.label == label), None)
 
+    def widest(self, labels: Sequence[str]) -> float:
+        """The upper end of the highest interval among these labels: how far a scale for all of them must reach."""
+        return max((share.high for share in self.shares if share.label in labels and share.high > 0), default=1.0)
+
 
 def band_of(confidence: float) -> int:
     """The number of the band that a confidence lies in, from 1."""

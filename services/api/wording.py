@@ -1,6 +1,7 @@
 """Figures and times as a person would say them. Pure words; knows neither the store nor HTML."""
 
 from datetime import date, datetime
+from math import ceil, floor
 
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -68,6 +69,20 @@ def change(now: float, before: float) -> str:
     if abs(share) < 0.05:
         return "about the same"
     return f"{'+' if share > 0 else '−'}{abs(share):.0%}".replace("%", " %")
+
+
+def percent(value: float) -> str:
+    """`18 %`; what is little and not nothing is `< 1 %`."""
+    return "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%" if 0 < value < 0.005 else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def percent_range(low: float, high: float) -> str:
+    """`14–23 %`: an interval, rounded outwards, so that it never promises more than it holds."""
+    least, most = floor(100 * low + _ROUNDING), ceil(100 * high - _ROUNDING)
+    return f"{least}\N{NO-BREAK SPACE}%" if least == most else f"{least}–{most}\N{NO-BREAK SPACE}%"
+
+
+_ROUNDING = 1e-6
 
 
 def confidence(value: float) -> str:

@@ -2,17 +2,20 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.api.answers import body_of
-from services.api.figures import Cell, standing
+from services.api.figures import NOW_DAYS, Cell, standing
 from services.api.io.bodies import json_body
 from services.api.io.gather import Gather
 from services.api.io.policy import PolicyWatcher
 from services.api.io.routes import tagged
 from services.api.io.tagger import Tagger
+from services.api.queries import share_query
 from services.api.rollups import Score
+from services.api.shares import LEVEL
 from services.api.trial import TrialBody, checked, trial
 from services.contracts.errors import Unavailable
 from services.kit.clock import Clock
@@ -20,7 +23,7 @@ from services.kit.http import json_response
 
 
 def figure_routes(gather: Gather, watcher: PolicyWatcher, tagger: Tagger, clock: Clock) -> APIRouter:
-    """`/v1/palette`, `/v1/journey`, `/v1/try`."""
+    """`/v1/palette`, `/v1/journey`, `/v1/shares`, `/v1/try`."""
     router = APIRouter(prefix="/v1", default_response_class=Response)
 
     @router.get("/palette", summary="How each part of the company is experienced, the last four weeks")
@@ -60,6 +63,28 @@ def figure_routes(gather: Gather, watcher: PolicyWatcher, tagger: Tagger, clock:
             for stage, area in [key]
         ]
         return tagged(request, {"days": 28, "cells": cells, "weeks": found.weeks}, {})
+
+    @router.get("/shares", summary="How large a share each stage or area truly has, corrected by what people checked")
+    def shares(request: Request) -> Response:
+        asked = share_query(request.query_params, today=clock().date(), days=NOW_DAYS)
+        found = gather.shares(asked, watcher.names())
+        body = {
+            "by": asked.by,
+            "since": asked.first.isoformat(),
+            "until": asked.last.isoformat(),
+            "n": found.n,
+            "checked": found.checked,
+            "reason": found.reason,
+            "level": LEVEL,
+            "shares": [
+                {
+                    name: value if isinstance(value, str) else round(value, 4)
+                    for name, value in msgspec.structs.asdict(share).items()
+                }
+                for share in found.shares
+            ],
+        }
+        return tagged(request, body, {})
 
     @router.post("/try", summary="What would become of a sentence; nothing is stored")
     def try_it(raw: Annotated[bytes, Depends(json_body)]) -> Response:

@@ -1,7 +1,7 @@
 """Fetches what a page or a figure needs, in one consistent view of the store, and hands it to the pure modules."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import msgspec
 from sqlalchemy import Connection
@@ -24,11 +24,13 @@ from services.api.io import actions as read_actions
 from services.api.io import feedback as read_feedback
 from services.api.io import figures as sums
 from services.api.io.policy import PolicyWatcher
+from services.api.io.shares import read_shares
 from services.api.io.store import Store, micros
 from services.api.names import Names
-from services.api.queries import ActionFilter
+from services.api.queries import ActionFilter, ShareQuery
 from services.api.rollups import OTHER, Score, weeks_of
 from services.api.shapes import Voice
+from services.api.shares import Shares
 from services.contracts.events import Action
 from services.kit.clock import Clock, utc_now
 
@@ -50,6 +52,7 @@ class Palette(msgspec.Struct, frozen=True):
     working: dict[str, list[Story]]
     quotes: dict[str, Voice]
     employees: list[Said]
+    shares: Shares
 
 
 class Journey(msgspec.Struct, frozen=True):
@@ -59,6 +62,7 @@ class Journey(msgspec.Struct, frozen=True):
     before: dict[tuple[str, str], Cell]
     weeks: dict[str, list[float]]
     said: dict[str, list[Said]]
+    shares: Shares
 
 
 class Week(msgspec.Struct, frozen=True):
@@ -108,6 +112,7 @@ class Gather:
             stories = self._stories(connection, names, read_actions.all_active(connection), last=last)
             channels = sums.channel_counts(connection, last - NOW_DAYS + 1, last)
             own = sums.own_people(connection, micros(self._clock() - timedelta(days=TREND_DAYS)))
+            shares = _recent_shares(connection, "area", list(names.areas), last)
         working: dict[str, list[Story]] = {}
         for story in stories:
             working.setdefault(story.action.plan.area or OTHER, []).append(story)
@@ -122,6 +127,7 @@ class Gather:
             working=working,
             quotes={area: voices[found[0]] for area, found in quoted.items() if found and found[0] in voices},
             employees=_own_themes(names, own),
+            shares=shares,
         )
 
     def journey(self, names: Names) -> Journey:
@@ -131,6 +137,7 @@ class Gather:
             themes = sums.theme_days(connection, last - NOW_DAYS + 1, last)
             found = sums.cells(connection, last - NOW_DAYS + 1, last)
             before = sums.cells(connection, last - 2 * NOW_DAYS + 1, last - NOW_DAYS)
+            shares = _recent_shares(connection, "stage", list(names.stages), last)
         said: dict[str, list[Said]] = {}
         for theme, days in themes.items():
             known = names.themes.get(theme)
@@ -141,7 +148,13 @@ class Gather:
             before=before,
             weeks={stage: weeks_of(days, last=last, weeks=TREND_WEEKS) for stage, days in stages.items()},
             said={stage: sorted(all_of_it, key=lambda s: (-s.n, s.name)) for stage, all_of_it in said.items()},
+            shares=shares,
         )
+
+    def shares(self, asked: ShareQuery, names: Names) -> Shares:
+        """How large the share of each stage or area is in a slice."""
+        with self._store.reading() as connection:
+            return read_shares(connection, asked, list(names.stages if asked.by == "stage" else names.areas))
 
     def week(self, names: Names) -> Week:
         now = self._clock()
@@ -190,6 +203,11 @@ def series(connection: Connection, action: Action, first: int, last: int) -> dic
     if action.plan.action == "cause" and set(action.plan.attributes) <= sums.PLACES:
         return sums.group_days(connection, action.plan, first, last)
     return sums.member_days(connection, action.id, first, last)
+
+
+def _recent_shares(connection: Connection, by: str, labels: list[str], last: int) -> Shares:
+    first = date.fromordinal(last - NOW_DAYS + 1)
+    return read_shares(connection, ShareQuery(by=by, first=first, last=date.fromordinal(last)), labels)
 
 
 def _own_themes(names: Names, people: dict[str, int]) -> list[Said]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, bindparam, case, func, insert, select,
 
 from services.api.io import tables as db
 from services.api.io.store import Store, micros
+from services.api.pools import POOL_MEASURES, pooled
 from services.api.project import Batch, Stored
 from services.api.rollups import CELL_MEASURES, RATING_MEASURES, Deltas, Key, contribution
 from services.contracts.events import Action, ActionChanged, FeedbackClassified, FeedbackReceived
@@ -132,7 +133,7 @@ def _write_tags(connection: Connection, store: Store, found: dict[str, Stored]) 
         row.id: row
         for row in rows_by_id(connection, select(db.tags.c.id, db.tags.c.revision, db.tags.c.body), db.tags, found)
     }
-    narrow, wide, ratings = Deltas(), Deltas(), Deltas()
+    narrow, wide, ratings, pools = Deltas(), Deltas(), Deltas(), Deltas()
     rows, purge = [], False
     for name, stored in found.items():
         event: FeedbackClassified = stored.event
@@ -141,12 +142,8 @@ def _write_tags(connection: Connection, store: Store, found: dict[str, Stored]) 
             if event.revision <= before.revision:
                 continue
             purge = True
-            for deltas, part in zip(
-                (narrow, wide, ratings), contribution(_classified.decode(before.body)), strict=True
-            ):
-                deltas.add(part, sign=-1)
-        for deltas, part in zip((narrow, wide, ratings), contribution(event), strict=True):
-            deltas.add(part)
+            _add_contribution(_classified.decode(before.body), (narrow, wide, ratings, pools), sign=-1)
+        _add_contribution(event, (narrow, wide, ratings, pools), sign=1)
         rows.append(_tag_row(event, stored.raw))
     if not rows:
         return 0
@@ -159,11 +156,17 @@ def _write_tags(connection: Connection, store: Store, found: dict[str, Stored]) 
         (db.narrow, narrow, CELL_MEASURES),
         (db.wide, wide, CELL_MEASURES),
         (db.ratings, ratings, RATING_MEASURES),
+        (db.pools, pools, POOL_MEASURES),
     ):
         _add(connection, store, table, deltas.rows(), measures)
         if purge:
             connection.execute(table.delete().where(table.c.n == 0))
     return len(rows)
+
+
+def _add_contribution(event: FeedbackClassified, rollups: tuple[Deltas, ...], *, sign: int) -> None:
+    for deltas, part in zip(rollups, (*contribution(event), pooled(event)), strict=True):
+        deltas.add(part, sign=sign)
 
 
 def _tag_row(event: FeedbackClassified, raw: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ no tags yet, so that waiting and missing events are counted without looking at a
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+from services.api.pools import POOL_MEASURES, POOLS
 from services.api.rollups import CELL_MEASURES, NARROW, RATING_MEASURES, RATINGS, WIDE
 
 VERSION = 2
@@ -103,7 +104,13 @@ ratings = Table(
     *(Column(name, Integer if name == "day" else String, primary_key=True) for name in RATINGS),
     *(Column(name, _Big, nullable=False) for name in RATING_MEASURES),
 )
-for _rollup in (narrow, wide, ratings):
+pools = Table(
+    "rollup_pools",
+    metadata,
+    *(Column(name, Integer if name in {"day", "band"} else String, primary_key=True) for name in POOLS),
+    *(Column(name, _Big, nullable=False) for name in POOL_MEASURES),
+)
+for _rollup in (narrow, wide, ratings, pools):
     Index(f"{_rollup.name}_empty", _rollup.c.n, sqlite_where=_rollup.c.n == 0, postgresql_where=_rollup.c.n == 0)
 
 actions = Table(
