@@ -1,8 +1,10 @@
 """The shipped tagger and the corpus, loaded once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from services.classify.loading import load_tagger
 from services.classify.tagger import Tagger
@@ -27,3 +29,10 @@ def tagger() -> Tagger:
 def corpus() -> list[Example]:
     """The corpus that ships with Palette."""
     return read_corpus()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Linear algebra on one thread, as the services run: threads of several test processes starve each other."""
+    with threadpool_limits(1):
+        yield

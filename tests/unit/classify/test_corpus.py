@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from services.classify.taxonomy import UNKNOWN, Taxonomy, read_taxonomy
 from services.classify.training.corpus import Example, read_file
@@ -205,8 +204,7 @@ def _from_looks(examples: Sequence[Example], *, channel: bool) -> tuple[float, f
     stages = np.array([example.stage for example in examples])
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     industries = [example.industry for example in examples]
-    with threadpool_limits(1):
-        guessed = cross_val_predict(model, looks, stages, groups=industries, cv=GroupKFold(5))
+    guessed = cross_val_predict(model, looks, stages, groups=industries, cv=GroupKFold(5))
     prior = Counter(stages.tolist()).most_common(1)[0][1] / len(stages)
     return float((guessed == stages).mean()), prior
 
