@@ -23,9 +23,12 @@ app = typer.Typer(
 rules = typer.Typer(help="Check and explain the routing rules.", no_args_is_help=True)
 letters = typer.Typer(help="Messages that could not be read.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
+models = typer.Typer(help="Versions of the model.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 app.add_typer(letters, name="dead-letters")
 app.add_typer(keys, name="keys")
+app.add_typer(models, name="model")
+_Person = Annotated[str | None, typer.Option("--by", help="Your name; the user's name by default.")]
 
 
 @app.command()
@@ -88,6 +91,48 @@ def resume(name: Annotated[str, typer.Argument(help="classify, router, notify or
     from services.api import commands
 
     raise typer.Exit(commands.resume(name))
+
+
+@app.command()
+def onboard(by: _Person = None) -> None:
+    """Teach Palette your company: 30, then 60 labels, chosen to teach most; they count at once."""
+    from services.classify import commands
+
+    raise typer.Exit(commands.onboard(by))
+
+
+@app.command()
+def learn(by: _Person = None) -> None:
+    """Learn from every correction so far; comes into force only if it is better."""
+    from services.classify import commands
+
+    raise typer.Exit(commands.learn(by))
+
+
+@models.command("list")
+def model_list() -> None:
+    """Every version, what it learnt from, how it was judged, and which one is in force."""
+    from services.classify import commands
+
+    raise typer.Exit(commands.model_list())
+
+
+@models.command("promote")
+def model_promote(version: str, by: _Person = None) -> None:
+    """Bring a version into force."""
+    from services.classify import commands
+
+    raise typer.Exit(commands.model_promote(version, by))
+
+
+@models.command("rollback")
+def model_rollback(
+    version: Annotated[str | None, typer.Argument(help="The one before, by default.")] = None, by: _Person = None
+) -> None:
+    """Go back to a version."""
+    from services.classify import commands
+
+    raise typer.Exit(commands.model_rollback(version, by))
 
 
 @letters.command("list")

@@ -56,7 +56,9 @@ def learning_routes(store: Store, models: Models, watcher: PolicyWatcher, clock:
         by = _person(request, request.query_params.get("by", ""))
         wanted = _number(request.query_params, "limit", default=10)
         first = request.query_params.get("purpose", "review") == "onboarding"
-        body = (_first_texts if first else _days_texts)(store, watcher.learning(), clock, by, wanted)
+        body = (first_texts if first else days_texts)(store, watcher.learning(), clock, by, wanted)
+        names = watcher.names()
+        body["labels"] = {"stages": names.stages, "areas": names.areas}
         return json_response(body, headers={"Cache-Control": "no-store"})
 
     @router.get("/review/agreement", summary="How far people agree, and where they do not")
@@ -100,7 +102,7 @@ def _making(making: Making) -> Response:
     return json_response(making, status=202 if making.state == "running" else 200, headers=where)
 
 
-def _first_texts(store: Store, learning: Learning, clock: Clock, by: str, wanted: int) -> dict[str, Any]:
+def first_texts(store: Store, learning: Learning, clock: Clock, by: str, wanted: int) -> dict[str, Any]:
     """The first labels at a new company: those that teach most, given what is labelled so far."""
     with store.reading() as connection:
         labels = latest(reviews.opinions(connection))
@@ -112,13 +114,13 @@ def _first_texts(store: Store, learning: Learning, clock: Clock, by: str, wanted
     return {
         "purpose": "onboarding",
         "by": by,
-        "labelled": len(labels),
+        "labelled": len(known),
         "steps": list(learning.onboarding.labels),
         "items": items,
     }
 
 
-def _days_texts(store: Store, learning: Learning, clock: Clock, by: str, wanted: int) -> dict[str, Any]:
+def days_texts(store: Store, learning: Learning, clock: Clock, by: str, wanted: int) -> dict[str, Any]:
     """What is left of this person's labels for today."""
     bounds, now = learning.review, clock()
     since = now - timedelta(weeks=bounds.weeks)
