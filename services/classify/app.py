@@ -18,6 +18,7 @@ from services.classify.io.versions import Versions
 from services.classify.io.workshop import Workshop, workshop_routes
 from services.classify.loading import PHRASES, load_tagger
 from services.classify.metrics import ClassifyMetrics
+from services.classify.oversight import looked_at
 from services.classify.step import INPUTS, SERVICE, classify
 from services.classify.tag_command import tag_lines
 from services.classify.tagger import Tagger
@@ -74,7 +75,9 @@ def _serve(process: Process) -> None:
     def step(messages: Sequence[RawMessage], now: datetime) -> Sequence[Outbound]:
         with one_at_a_time:
             outcome = classify(messages, tagger=watch.tagger, now=now, version=process.version)
+            sample = looked_at(messages, watch.tagger)
         metrics.saw(outcome.classified)
+        metrics.looked(sample)
         return outcome.outbound
 
     def tagged(line: bytes) -> bytes:

@@ -160,7 +160,7 @@ def test_events_are_tagged_corrected_and_put_aside_and_the_page_may_ask(classifi
     assert asked.json()["stage"] == "receive"
     shown = httpx2.get(classifier.url("/metrics")).text
     assert 'palette_tags_total{stage="receive",status="tagged"} 1.0' in shown
-    assert 'palette_unsure_total{reason="language"} 0.0' in shown
+    assert 'palette_unsure_total{head="stage",reason="language"} 0.0' in shown
     assert "palette_model_info{" in shown
 
 
