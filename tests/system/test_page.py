@@ -28,7 +28,19 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
-ROOMS = ("/", "/palette", "/journey", "/feedback", "/actions", "/try", "/health", "/keys")
+ROOMS = (
+    "/",
+    "/palette",
+    "/journey",
+    "/feedback",
+    "/actions",
+    "/teach",
+    "/review",
+    "/models",
+    "/try",
+    "/health",
+    "/keys",
+)
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 

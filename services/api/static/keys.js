@@ -30,8 +30,26 @@
     return true;
   };
 
+  // Where a text is asked about, every label has its key; Enter keeps what is chosen.
+  const chosen = (event) => {
+    const digit = event.shiftKey && event.code.match(/^Digit(\d)$/);
+    const name = digit ? `shift+${digit[1]}` : event.key;
+    if (name === "Enter") return event.target.closest("a, button, summary") ? null : document.querySelector("[data-enter]");
+    return document.querySelector(`[data-press="${CSS.escape(name)}"]`);
+  };
+
+  const typing = "textarea, select, dialog, input:not([type=radio]):not([type=checkbox])";
+
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(typing)) return;
+    const label = chosen(event);
+    if (label) {
+      event.preventDefault();
+      const folded = label.closest("details:not([open])");
+      if (folded) folded.open = true;
+      label.click();
+      return;
+    }
     const item = here();
     if (event.key === "j") move(1);
     else if (event.key === "k") move(-1);
@@ -41,6 +59,12 @@
     } else if (event.key === "?") document.getElementById("help").showModal();
     else if (!["a", "c", "/"].includes(event.key) || !press(event.key)) return;
     event.preventDefault();
+  });
+
+  // Once something else is chosen, the button says so.
+  document.addEventListener("change", (event) => {
+    const button = event.target.closest("[data-lesson]")?.querySelector("[data-changed]");
+    if (button && button.firstChild.data !== button.dataset.changed) button.firstChild.data = `${button.dataset.changed} `;
   });
 
   // The exact time on hover, in the reader's own time zone.

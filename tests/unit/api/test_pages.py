@@ -13,7 +13,19 @@ from tests.unit.api.builders import classified, project, received, tags
 from tests.unit.api.engine import EnginePublisher
 from tests.unit.api.test_interface import case
 
-ROOMS = ("/", "/palette", "/journey", "/feedback", "/actions", "/try", "/health", "/keys")
+ROOMS = (
+    "/",
+    "/palette",
+    "/journey",
+    "/feedback",
+    "/actions",
+    "/teach",
+    "/review",
+    "/models",
+    "/try",
+    "/health",
+    "/keys",
+)
 INTERNAL = (
     "dead letter",
     "dead-letter",

@@ -34,6 +34,7 @@ ROOMS = (
     ("/journey", "Journey"),
     ("/feedback", "Voices"),
     ("/actions", "Cases"),
+    ("/review", "Teach"),
     ("/try", "Try it"),
     ("/health", "Health"),
 )

@@ -13,8 +13,11 @@ from starlette.staticfiles import StaticFiles
 
 from services.api.io.pages.cases import Cases
 from services.api.io.pages.forms import form_of
+from services.api.io.pages.models import ModelRoom
 from services.api.io.pages.overview import Overview
 from services.api.io.pages.renderer import HERE, Renderer
+from services.api.io.pages.reviewing import Reviewing
+from services.api.io.pages.teaching import Teaching
 from services.api.io.pages.trying import Trying
 from services.api.io.pages.voices import Voices
 
@@ -27,6 +30,9 @@ class Rooms(msgspec.Struct, frozen=True):
     voices: Voices
     cases: Cases
     trying: Trying
+    teaching: Teaching
+    reviewing: Reviewing
+    models: ModelRoom
 
 
 def page_routes(rooms: Rooms) -> APIRouter:
@@ -42,6 +48,9 @@ def page_routes(rooms: Rooms) -> APIRouter:
         "/actions/{name}": rooms.cases.one_action,
         "/actions/{name}/members": rooms.cases.members,
         "/customers/{pseudonym}": rooms.voices.customer,
+        "/teach": rooms.teaching.teach,
+        "/review": rooms.reviewing.review,
+        "/models": rooms.models.models,
         "/health": rooms.overview.health,
         "/keys": rooms.overview.keys,
     }
@@ -63,6 +72,26 @@ def page_routes(rooms: Rooms) -> APIRouter:
     @router.post("/feedback/{name}")
     def correct_form(request: Request, name: str, form: Annotated[dict[str, str], Depends(form_of)]) -> Response:
         return rooms.voices.correct(request, name, form)
+
+    @router.post("/teach")
+    def teach_form(request: Request, form: Annotated[dict[str, str], Depends(form_of)]) -> Response:
+        return rooms.teaching.answer(request, form)
+
+    @router.post("/teach/learn")
+    def learn_form(request: Request, form: Annotated[dict[str, str], Depends(form_of)]) -> Response:
+        return rooms.teaching.learn(request, form)
+
+    @router.post("/review")
+    def review_form(request: Request, form: Annotated[dict[str, str], Depends(form_of)]) -> Response:
+        return rooms.reviewing.answer(request, form)
+
+    @router.post("/models/challenger")
+    def challenger_form(request: Request, form: Annotated[dict[str, str], Depends(form_of)]) -> Response:
+        return rooms.models.make(request, form)
+
+    @router.post("/models/{version}")
+    def activate_form(request: Request, version: str, form: Annotated[dict[str, str], Depends(form_of)]) -> Response:
+        return rooms.models.activate(request, version, form)
 
     return router
 

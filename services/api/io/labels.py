@@ -1,0 +1,42 @@
+"""Reading who labelled what: how many texts, what was said of one, what a person did today. Knows SQL only."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from services.api.io import tables as db
+from services.api.io.store import micros
+from services.contracts.events import FeedbackCorrected
+
+_HISTORY = 50
+
+_corrected = msgspec.json.Decoder(FeedbackCorrected)
+
+
+def labelled(connection: Connection) -> int:
+    """How many texts somebody has labelled. What has no words, or tells of an employee's own work, teaches nothing."""
+    query = (
+        select(func.count(func.distinct(db.corrections.c.event)))
+        .join(db.feedback, db.feedback.c.id == db.corrections.c.event)
+        .where(func.coalesce(db.feedback.c.text, "") != "", db.feedback.c.channel != "employee")
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def said_of(connection: Connection, event: str) -> list[FeedbackCorrected]:
+    """What people said of one text's tags, oldest first."""
+    table = db.corrections
+    query = select(table.c.body).where(table.c.event == event).order_by(table.c.at, table.c.id).limit(_HISTORY)
+    return [_corrected.decode(row.body) for row in connection.execute(query)]
+
+
+def said_by(connection: Connection, *, by: str, day: datetime) -> Sequence[FeedbackCorrected]:
+    """What one person said on a day, oldest first."""
+    start = day.replace(hour=0, minute=0, second=0, microsecond=0)
+    table = db.corrections
+    query = select(table.c.body).where(
+        table.c.by == by, table.c.at >= micros(start), table.c.at < micros(start + timedelta(days=1))
+    )
+    return [_corrected.decode(row.body) for row in connection.execute(query.order_by(table.c.at, table.c.id))]

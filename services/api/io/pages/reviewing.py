@@ -1,0 +1,152 @@
+"""The room of the daily labels: a few texts for this person, what their answers did, and how far people agree."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+import msgspec
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from services.api import learning_words
+from services.api.agreement import Kappa, Question, kappas, questions
+from services.api.io import labels, reviews
+from services.api.io.learning_routes import days_texts
+from services.api.io.pages.forms import caller_of, shown_at
+from services.api.io.pages.lessons import Lessons, last_of, name_in, person_of
+from services.api.io.pages.piles import Next, Piles
+from services.api.io.pages.renderer import Renderer
+from services.api.io.policy import PolicyWatcher
+from services.api.io.store import Store
+from services.api.reviewed import by_person
+from services.api.shapes import Voice
+from services.api.teaching import Progress, area_choices, feeling_choices, stage_choices
+from services.kit.clock import Clock
+
+_EXAMPLES = 2
+
+
+class Today(msgspec.Struct, frozen=True):
+    """What a person answered today: for the daily texts, in all, how many of those said that the tags are right."""
+
+    asked: int
+    given: int
+    right: int
+
+
+class People(msgspec.Struct, frozen=True):
+    """How far people agree. `examples`: texts for each question, without what employees say of their work."""
+
+    answered: int
+    twice: int
+    people: int
+    heads: list[Kappa]
+    questions: list[tuple[Question, list[Voice]]]
+
+
+class Reviewing:
+    """`/review`."""
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        *,
+        store: Store,
+        lessons: Lessons,
+        watcher: PolicyWatcher,
+        clock: Clock,
+    ) -> None:
+        self._renderer = renderer
+        self._store = store
+        self._lessons = lessons
+        self._watcher = watcher
+        self._clock = clock
+        self._piles = Piles(self._chosen)
+
+    def _chosen(self, by: str, number: int) -> Sequence[Next]:
+        found = days_texts(self._store, self._watcher.learning(), self._clock, by, number)
+        return [Next(item["id"], tuple(item["reasons"]), item["second_look"]) for item in found["items"]]
+
+    def review(self, request: Request) -> Response:
+        known = self._watcher.names()
+        bounds = self._watcher.learning()
+        by = person_of(request)
+        with self._store.reading() as connection:
+            progress = Progress(labels.labelled(connection), bounds.onboarding.labels)
+            today = _today(connection, by, self._clock())
+            people = _people(connection)
+        again = request.query_params.get("again", "")
+        lesson = self._lessons.again(again, by) if by and again else None
+        if by and lesson is None and today.asked < bounds.review.a_day:
+            lesson = self._lessons.next_of(self._piles, by)
+        return self._renderer.page(
+            request,
+            "review.html",
+            "/review",
+            _heading(by, today, bounds.review.a_day),
+            known=known,
+            words=learning_words,
+            by=by,
+            progress=progress,
+            today=today,
+            a_day=bounds.review.a_day,
+            wanted=bounds.promotion.least_reviewed,
+            people=people,
+            lesson=lesson,
+            last=last_of(request),
+            told=learning_words.told(request.query_params.get("said", "")),
+            stages=stage_choices(known.stages),
+            areas=area_choices(known.areas),
+            feelings=feeling_choices(),
+        )
+
+    def answer(self, request: Request, form: Mapping[str, str]) -> Response:
+        """A name, an answer, or a text that is put aside."""
+        by = caller_of(request) or name_in(form) or person_of(request)
+        if form.get("answer") == "begin":
+            return shown_at("/review" if by else "/review?said=name", by)
+        if not by:
+            return shown_at("/review?said=name", "")
+        event = form.get("id", "")
+        if form.get("answer") == "skip":
+            self._piles.away(by, event, skipped=True)
+            return shown_at("/review?said=skipped", by)
+        word = self._lessons.take(request, form, by=by, asked="review")
+        if word in {"kept", "keeping", "taken", "untagged"}:
+            self._piles.away(by, event, skipped=word != "kept")
+        last = f"&last={quote(event, safe='')}" if word in {"kept", "keeping"} else ""
+        return shown_at(f"/review?said={word}{last}", by)
+
+
+def _heading(by: str, today: Today, a_day: int) -> str:
+    left = a_day - today.asked
+    if not by or today.asked == 0:
+        return f"{a_day} texts for today" if a_day > 1 else "One text for today"
+    if left > 0:
+        return f"{left} more for today" if left > 1 else "One more for today"
+    return "Done for today, thank you"
+
+
+def _today(connection: Connection, by: str, now: datetime) -> Today:
+    said = labels.said_by(connection, by=by, day=now) if by else []
+    return Today(
+        asked=sum(one.correction.asked == "review" for one in said),
+        given=len(said),
+        right=sum(learning_words.confirms(one) for one in said),
+    )
+
+
+def _people(connection: Connection) -> People:
+    opinions = by_person(reviews.opinions(connection))
+    asked = questions(opinions)
+    named = [event for question in asked for event in question.events]
+    voices = reviews.voices_of(connection, list(dict.fromkeys(named)))
+    shown = {name: voice for name, voice in voices.items() if voice.event.text and voice.event.author != "employee"}
+    return People(
+        answered=len(opinions),
+        twice=sum(len(answers) > 1 for answers in opinions.values()),
+        people=len({by for answers in opinions.values() for by in answers}),
+        heads=kappas(opinions),
+        questions=[(q, [shown[name] for name in q.events if name in shown][:_EXAMPLES]) for q in asked],
+    )
