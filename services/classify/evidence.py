@@ -65,6 +65,12 @@ class Evidencer:
         self._says = _what_labels_say(lexicon, taxonomy)
         idf = model.vocabulary.idf[:, None]
         self._weights = np.stack([model.path(path).ngram_weights * idf for path in PATHS])
+        for name in ("stage", "areas"):
+            head = model.head(name)
+            for old, new in taxonomy.retired[name].items():
+                if old in head.labels and new in head.labels:
+                    kept, gone = (head.begin + head.labels.index(label) for label in (new, old))
+                    self._weights[..., kept] = self._weights[..., [kept, gone]].max(axis=-1)
         self._empty = stems.skipped.copy()
         self._empty[[stems.ids[word] for word in _EMPTY if word in stems.ids]] = True
 
@@ -173,7 +179,10 @@ def _what_labels_say(lexicon: Lexicon, taxonomy: Taxonomy) -> list[tuple[Said, S
             if SENTIMENT_OF_KIND[theme.kind]:
                 plain.append((("sentiment", SENTIMENT_OF_KIND[theme.kind]), 0.0))
         elif head != "theme":
-            plain = [((_SHORT_OF.get(head, head), label), float(strength))]
+            name = _SHORT_OF.get(head, head)
+            # what is known of a retired label is evidence for the one that took its place
+            successor = taxonomy.retired.get(name, {}).get(label) or label
+            plain = [((name, successor), float(strength))]
             if head in {"stage", "area"}:
                 negated = plain
             elif head == "sentiment" and label in {"positive", "negative"}:

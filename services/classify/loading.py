@@ -1,14 +1,20 @@
-"""From files to a tagger: the artefact, the model's own phrases, and the policy folder's taxonomy and theme phrases."""
+"""From files to a tagger: the artefact, the model's own phrases, and the policy folder's taxonomy and theme phrases.
+
+A model is always used under a taxonomy: former ids renamed, labels of the organisation's own learnt.
+"""
 
 from pathlib import Path
 
 from services.classify.artefact import FOLDER, load
 from services.classify.cascade import Cascade
+from services.classify.extending import FEWEST_EXAMPLES, extend, extension_of
 from services.classify.minilm import MiniLM
-from services.classify.phrases import OWN, digest_of, read_phrases
+from services.classify.model import Model
+from services.classify.phrases import OWN, Phrase, digest_of, read_phrases
 from services.classify.static import load_table
 from services.classify.tagger import Tagger
-from services.classify.taxonomy import Taxonomy, read_taxonomy
+from services.classify.taxonomy import GROUPS, Taxonomy, read_taxonomy
+from services.classify.widening import renamed, renamed_phrases
 from services.contracts.errors import Misconfigured
 from services.contracts.yamlfile import PolicyRefused
 
@@ -24,24 +30,46 @@ def load_tagger(
     try:
         taxonomy = read_taxonomy(policy_dir)
         own = read_phrases(OWN)
-        themes = read_phrases(policy_dir / PHRASES, themes=(theme.id for theme in taxonomy.themes))
+        themes = theme_phrases(policy_dir, taxonomy)
     except PolicyRefused as error:
         raise Misconfigured([str(problem) for problem in error.problems]) from None
     except OSError as error:
         raise Misconfigured([f"The policy folder has no readable {Path(str(error.filename)).name}."]) from None
-    problems = _unlearnt(taxonomy, {head.name: head.labels for head in model.heads})
-    if digest_of(own) != model.lexicon:
-        problems.append(
-            "The model was trained with other phrases than services/classify/lexicon holds; run `make train`."
-        )
+    problems = (
+        []
+        if digest_of(own) == model.lexicon
+        else ["The model was trained with other phrases than services/classify/lexicon holds; run `make train`."]
+    )
+    problems += misfits(renamed(model, taxonomy), taxonomy)
     if problems:
         raise Misconfigured(problems)
     static, slow = load_table(), MiniLM() if full else None
-    return Tagger(model, own + themes, taxonomy, static=static, full=slow, cascade=cascade)
+    phrases = renamed_phrases(own, taxonomy) + themes
+    base = Tagger(renamed(model, taxonomy), phrases, taxonomy, static=static, full=slow, cascade=cascade)
+    return under_taxonomy(model, base)
 
 
-def _unlearnt(taxonomy: Taxonomy, learnt: dict[str, tuple[str, ...]]) -> list[str]:
-    """Labels of the model that the taxonomy no longer has. New ones are no problem: nothing is tagged with them yet."""
+def theme_phrases(policy_dir: Path, taxonomy: Taxonomy) -> tuple[Phrase, ...]:
+    """The phrases of a policy folder under the taxonomy's present ids. Raises PolicyRefused, OSError."""
+    known = {theme.id for theme in taxonomy.themes} | taxonomy.former["theme"].keys()
+    return renamed_phrases(read_phrases(policy_dir / PHRASES, themes=known), taxonomy)
+
+
+def under_taxonomy(model: Model, tagger: Tagger) -> Tagger:
+    """The tagger with another model (the shipped one, or one of one's own) under the tagger's taxonomy. Raises
+    Misconfigured when the model does not fit it."""
+    model = renamed(model, tagger.taxonomy)
+    problems = misfits(model, tagger.taxonomy)
+    if problems:
+        raise Misconfigured(problems)
+    base = tagger if model is tagger.model else tagger.with_model(model)
+    extended = extend(base, tagger.taxonomy)
+    return base if extended is base.model else base.with_model(extended)
+
+
+def misfits(model: Model, taxonomy: Taxonomy) -> list[str]:
+    """Why a model cannot be used under a taxonomy, a sentence each: labels of the model that the taxonomy no longer
+    has, and labels of the taxonomy that cannot be learnt for want of examples."""
     groups = {
         "stage": taxonomy.stages,
         "areas": taxonomy.areas,
@@ -50,10 +78,17 @@ def _unlearnt(taxonomy: Taxonomy, learnt: dict[str, tuple[str, ...]]) -> list[st
     }
     found = []
     for head, entries in groups.items():
-        missing = set(learnt[head]) - {entry.id for entry in entries}
+        missing = set(model.head(head).labels) - {entry.id for entry in entries}
         found += [
             f"taxonomy.yaml has no {head} `{label}`, which the model answers with; keep its line with `retired: true`, "
-            "or change names instead of ids."
+            f"or write `was: {label}` where another took its place."
             for label in sorted(missing)
+        ]
+    for head, labels in extension_of(taxonomy, model).starving.items():
+        given = {entry.id: len(set(entry.examples)) for entry in groups[head]}
+        found += [
+            f"taxonomy.yaml: the model does not know `{label}` of {GROUPS[head]}, and {given[label]} examples of it "
+            f"are too few to learn it; give a dozen, at least {FEWEST_EXAMPLES}."
+            for label in labels
         ]
     return found

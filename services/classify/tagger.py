@@ -22,6 +22,7 @@ from services.classify.lexicon import Hit, Lexicon
 from services.classify.model import NO_KIND, Model, PathName, probabilities
 from services.classify.phrases import Phrase, digest_of, sequences_of
 from services.classify.ratings import favour, sentiment_of
+from services.classify.retiring import Retirement
 from services.classify.taxonomy import UNKNOWN, Taxonomy
 from services.classify.text import clean
 from services.classify.tokens import Stems, Tokenizer
@@ -54,6 +55,7 @@ class Reason(StrEnum):
     NO_TEXT = "no_text"
     RATING_ONLY = "rating_only"
     CONFLICT = "conflict"
+    RETIRED = "retired"
 
 
 class TagInput(msgspec.Struct, frozen=True):
@@ -101,6 +103,7 @@ class Tagger:
         self._lexicon = Lexicon(phrases, stems)
         self._featuriser = Featuriser(model.vocabulary, stems, self._lexicon, taxonomy)
         self._evidencer = Evidencer(model, self._lexicon, stems, taxonomy)
+        self._retirement = Retirement(model, taxonomy)
         self._sentiment_order = [model.head("sentiment").labels.index(name) for name in _SENTIMENTS]
 
     def tag(self, batch: Sequence[TagInput]) -> list[Tags]:
@@ -117,6 +120,11 @@ class Tagger:
             for place, tags in zip(part, self._with_text([batch[p] for p in part]), strict=True):
                 results[place] = tags
         return cast(list[Tags], results)
+
+    @property
+    def has_full(self) -> bool:
+        """Whether it can take the slow look."""
+        return self._full is not None
 
     def vectors(self, texts: Sequence[str], path: PathName) -> Floats:
         """Dense vectors of texts for a path. Raises LookupError for the full path of a tagger that has none."""
@@ -150,12 +158,16 @@ class Tagger:
                 hits[hit.doc].append(hit)
         own_work = {doc for doc, found in hits.items() if any(self._is_own_work(hit) for hit in found)}
         _favour_own_work(chances["stage"], self.model.head("stage").labels.index(UNKNOWN), batch, own_work)
+        orphaned = self._retirement(chances)
         drafts = []
         for doc, item in enumerate(batch):
             language = language_of(reading.texts[doc].text, item.language)
             row = {head: chances[head][doc] for head in chances}
+            gone = [head for head, found in orphaned.items() if found[doc]]
             drafts.append(
-                self._decided(item, row, path=paths[doc], hits=hits[doc], words=int(words[doc]), language=language)
+                self._decided(
+                    item, row, path=paths[doc], hits=hits[doc], words=int(words[doc]), language=language, gone=gone
+                )
             )
         evidence = self._evidencer(reading, [decided for _, decided in drafts])
         return [
@@ -196,7 +208,9 @@ class Tagger:
         hits: Sequence[Hit],
         words: int,
         language: str,
+        gone: Collection[str],
     ) -> tuple[Tags, Decided]:
+        """`gone`: heads of which the most probable label is retired, without successor."""
         model = self.model
         stage_head, area_head = model.head("stage"), model.head("areas")
         order = np.argsort(-chances["stage"])
@@ -224,9 +238,9 @@ class Tagger:
         else:
             # a theme that people wrote phrases for, in the very place where the model looks, is a second witness
             if stage_confidence < self.taxonomy.sure_from("stage") and not (lead and lead.stage == stage):
-                unsure.append(Unsure(head="stage", reason=low))
+                unsure.append(Unsure(head="stage", reason=Reason.RETIRED if "stage" in gone else low))
             if areas[0].confidence < self.taxonomy.sure_from("areas") and not (lead and lead.area == areas[0].area):
-                unsure.append(Unsure(head="areas", reason=low))
+                unsure.append(Unsure(head="areas", reason=Reason.RETIRED if "areas" in gone else low))
             if sentiment_confidence < self.taxonomy.sure_from("sentiment"):
                 contradicts = item.rating is not None and sentiment_of(item.rating) != sentiment
                 unsure.append(Unsure(head="sentiment", reason=Reason.CONFLICT if contradicts else low))

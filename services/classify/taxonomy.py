@@ -1,19 +1,26 @@
-"""The taxonomy as teams edit it: ids, names, definitions, and where each theme belongs. Knows nothing of texts."""
+"""The taxonomy as teams edit it: ids, names, definitions, examples, what became of former ids, and where each theme
+belongs. Knows nothing of models; what may be wrong with a file beyond its schema is in `taxonomychecks.py`.
+"""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from services.contracts.yamlfile import FileProblem, Marked, PolicyRefused, did_you_mean, load_marked, schema_problems
+from services.classify.taxonomychecks import problems_of
+from services.contracts.yamlfile import Marked, PolicyRefused, load_marked, schema_problems
 
 FILE = "taxonomy.yaml"
 UNKNOWN = "unknown"
+GROUPS = {"stage": "stages", "areas": "areas", "theme": "themes"}
+"""Head of a tag -> the part of the file that lists its labels, where teams may change them."""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A stage, area, sentiment, intent, severity, kind or part. `name` is what people read."""
+    """A stage, area, sentiment, intent, severity, kind or part. `name` is what people read, `was` its former ids,
+    `becomes` what a retired one's events are called from now on."""
 
     id: str
     name: str
@@ -21,6 +28,8 @@ class Entry(msgspec.Struct, frozen=True):
     tie_break: str = ""
     examples: tuple[str, ...] = ()
     retired: bool = False
+    was: tuple[str, ...] = ()
+    becomes: str = ""
 
 
 class Theme(msgspec.Struct, frozen=True):
@@ -31,7 +40,10 @@ class Theme(msgspec.Struct, frozen=True):
     stage: str
     area: str
     kind: Literal["problem", "strength", "wish"] = "problem"
+    examples: tuple[str, ...] = ()
     retired: bool = False
+    was: tuple[str, ...] = ()
+    becomes: str = ""
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -70,41 +82,48 @@ class Taxonomy(msgspec.Struct, frozen=True, dict=True):
         """Themes in use by id."""
         return {theme.id: theme for theme in self.themes if not theme.retired}
 
+    def labels(self, head: str) -> Sequence[Entry | Theme]:
+        """The entries of a head that teams may change: stage, areas or theme; retired ones included."""
+        if head == "theme":
+            return self.themes
+        return self.stages if head == "stage" else self.areas
+
+    @cached_property
+    def former(self) -> dict[str, dict[str, str]]:
+        """Head -> former id -> the id that took its place."""
+        return {head: {old: entry.id for entry in self.labels(head) for old in entry.was} for head in GROUPS}
+
+    @cached_property
+    def retired(self) -> dict[str, dict[str, str]]:
+        """Head -> retired id -> what its events are called from now on; empty where nothing took its place."""
+        return {head: {entry.id: entry.becomes for entry in self.labels(head) if entry.retired} for head in GROUPS}
+
+    def today(self, head: str, label: str) -> str | None:
+        """What a label of any earlier version is called in this one. None: it is not used any more."""
+        label = self.former[head].get(label, label)
+        label = self.retired[head].get(label, label)
+        return label if label and any(entry.id == label for entry in self.labels(head)) else None
+
 
 def read_taxonomy(folder: Path) -> Taxonomy:
     """The taxonomy of a policy folder. Raises PolicyRefused with every problem, each with file and line."""
-    marked = load_marked((folder / FILE).read_text(encoding="utf-8"), file=FILE)
-    problems = schema_problems(marked, "taxonomy.json") or _unknown_places(marked) + _given_twice(marked)
+    return taxonomy_of(load_marked((folder / FILE).read_text(encoding="utf-8"), file=FILE))
+
+
+def taxonomy_of(marked: Marked) -> Taxonomy:
+    """The taxonomy that a file says. Raises PolicyRefused with every problem, each with file and line."""
+    problems = schema_problems(marked, "taxonomy.json") or problems_of(marked)
     if problems:
         raise PolicyRefused(problems)
-    data: dict[str, Any] = dict(marked.data)
-    for severity in data["severities"]:
-        severity["id"] = str(severity["id"])
+    data: dict[str, Any] = {
+        key: _entries(value) if isinstance(value, list) else value for key, value in marked.data.items()
+    }
     return msgspec.convert(data, Taxonomy)
 
 
-def _unknown_places(marked: Marked) -> list[FileProblem]:
-    found = []
-    for key, group in (("stage", "stages"), ("area", "areas")):
-        known = [entry["id"] for entry in marked.data[group]]
-        for index, theme in enumerate(marked.data["themes"]):
-            if theme[key] not in known:
-                message = f"`{theme[key]}` is not one of the {group}."
-                suggestion = did_you_mean(theme[key], known)
-                found.append(marked.problem(["themes", index, key], message, suggestion=suggestion))
-    return found
+def _entries(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry | {"id": str(entry["id"]), "was": _several(entry.get("was", ()))} for entry in given]
 
 
-def _given_twice(marked: Marked) -> list[FileProblem]:
-    found = []
-    for group, entries in marked.data.items():
-        if not isinstance(entries, list):
-            continue
-        seen = set()
-        for index, entry in enumerate(entries):
-            if entry["id"] in seen:
-                found.append(
-                    marked.problem([group, index, "id"], f"`{entry['id']}` is given twice.", suggestion="Keep one.")
-                )
-            seen.add(entry["id"])
-    return found
+def _several(given: Any) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -1,0 +1,209 @@
+"""A taxonomy of one's own: labels renamed, retired, added; themes by example; what is refused, with its line."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.classify.artefact import load, save
+from services.classify.loading import load_tagger, under_taxonomy
+from services.classify.tagger import Reason, Tagger, TagInput
+from services.classify.taxonomy import read_taxonomy
+from services.contracts.errors import Misconfigured
+from services.contracts.events import Tags
+from services.contracts.yamlfile import PolicyRefused
+from tests.unit.classify.own_labels import (
+    CHARGING,
+    NOT_CHARGING,
+    UNTAUGHT_CHARGING,
+    changed_policy,
+    charging,
+    entry_of,
+)
+
+DOUBLE = "I was charged twice for the same order this month"
+DELIVERED = "Your driver marked it delivered, nothing is here"
+
+Change = Callable[[dict[str, Any]], None]
+Changed = Callable[[Change], Path]
+
+
+@pytest.fixture(scope="module")
+def shipped(policy: Path) -> Tagger:
+    """The shipped tagger without the slow look, as most are here."""
+    return load_tagger(policy, full=False)
+
+
+@pytest.fixture
+def changed(policy: Path, tmp_path: Path) -> Changed:
+    """Makes a policy folder with a changed taxonomy."""
+    return lambda change: changed_policy(policy, tmp_path / "policy", change)
+
+
+def tags(tagger: Tagger, texts: Sequence[str]) -> list[Tags]:
+    return tagger.tag([TagInput(text) for text in texts])
+
+
+# ---- renaming -------------------------------------------------------------------------------------------------------
+
+
+def test_another_name_for_the_same_id_changes_no_tag(shipped: Tagger, changed: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        entry_of(data, "stages", "pay")["name"] = "being billed"
+
+    renamed = load_tagger(changed(change), full=False)
+
+    (before,), (after,) = tags(shipped, [DOUBLE]), tags(renamed, [DOUBLE])
+    assert (after.stage, after.stage_confidence, after.evidence) == ("pay", before.stage_confidence, before.evidence)
+    assert after.versions.taxonomy == "own-1"
+
+
+def test_a_new_id_takes_over_all_that_the_former_one_had(shipped: Tagger, changed: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        entry_of(data, "stages", "pay").update(id="billing", was="pay")
+        entry_of(data, "areas", "price").update(id="money", was=["price"])
+        entry_of(data, "themes", "charged-twice").update(id="paid-twice", was="charged-twice")
+        for theme in data["themes"]:
+            theme["stage"] = theme["stage"].replace("pay", "billing")
+            theme["area"] = theme["area"].replace("price", "money")
+
+    renamed = load_tagger(changed(change), full=False)
+
+    (before,), (after,) = tags(shipped, [DOUBLE]), tags(renamed, [DOUBLE])
+    assert (before.stage, before.areas[0].area, before.themes) == ("pay", "price", ("charged-twice",))
+    assert (after.stage, after.areas[0].area, after.themes) == ("billing", "money", ("paid-twice",))
+    assert (after.stage_confidence, after.status) == (before.stage_confidence, before.status)
+    assert [(e.start, e.end) for e in after.evidence] == [(e.start, e.end) for e in before.evidence]
+    assert {e.label for e in after.evidence if e.head == "stage"} == {"billing"}
+    assert renamed.taxonomy.today("stage", "pay") == "billing"
+
+
+# ---- retiring -------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_retired_label_would_have_got_goes_to_what_took_its_place(shipped: Tagger, changed: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        entry_of(data, "stages", "receive").update(retired=True, becomes="buy")
+        entry_of(data, "areas", "fulfilment").update(retired=True, becomes="service")
+        for theme in data["themes"]:
+            theme["stage"] = theme["stage"].replace("receive", "buy")
+            theme["area"] = theme["area"].replace("fulfilment", "service")
+
+    retired = load_tagger(changed(change), full=False)
+
+    (before,), (after,) = tags(shipped, [DELIVERED]), tags(retired, [DELIVERED])
+    assert (before.stage, before.areas[0].area) == ("receive", "fulfilment")
+    assert (after.stage, after.areas[0].area, after.status) == ("buy", "service", "tagged")
+    assert after.stage_confidence > before.stage_confidence - 0.05
+    assert {DELIVERED[e.start : e.end] for e in after.evidence if e.head == "stage"} >= {"driver marked it delivered"}
+    assert retired.taxonomy.today("stage", "receive") == "buy"
+
+
+def test_where_nothing_took_its_place_the_next_best_is_said_but_not_sure_of(changed: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        entry_of(data, "stages", "receive").update(retired=True)
+        for theme in data["themes"]:
+            theme["stage"] = theme["stage"].replace("receive", "buy")
+
+    retired = load_tagger(changed(change), full=False)
+
+    (after,) = tags(retired, ["It was handed over at the depot on Friday as arranged"])
+    assert after.stage != "receive"
+    assert after.status == "unsure"
+    assert ("stage", Reason.RETIRED) in {(u.head, u.reason) for u in after.unsure}
+    assert retired.taxonomy.today("stage", "receive") is None
+
+
+def test_the_phrases_of_a_retired_theme_speak_for_its_successor(changed: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        entry_of(data, "themes", "charged-twice").update(retired=True, becomes="wrong-bill")
+
+    assert tags(load_tagger(changed(change), full=False), [DOUBLE])[0].themes == ("wrong-bill",)
+
+
+# ---- adding ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", ["stage", "areas"])
+def test_a_new_label_is_found_in_texts_that_nobody_taught(shipped: Tagger, changed: Changed, head: str) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["stages" if head == "stage" else "areas"].append(charging())
+
+    own = load_tagger(changed(change), full=False)
+
+    def said(texts: Sequence[str]) -> list[str]:
+        return [t.stage if head == "stage" else t.areas[0].area for t in tags(own, texts)]
+
+    assert said(UNTAUGHT_CHARGING).count("charging") >= 5
+    assert "charging" not in said(NOT_CHARGING)
+    assert [t.stage for t in tags(own, NOT_CHARGING)] == [t.stage for t in tags(shipped, NOT_CHARGING)]
+
+
+def test_the_slow_look_knows_a_new_label_too_and_shows_the_words(changed: Changed) -> None:
+    own = load_tagger(changed(lambda data: data["stages"].append(charging())))
+
+    found = tags(own, UNTAUGHT_CHARGING)
+    assert [t.stage for t in found].count("charging") >= 5
+    assert "full" in {t.path for t in found}
+    shown = [
+        text[e.start : e.end]
+        for text, t in zip(UNTAUGHT_CHARGING, found, strict=True)
+        for e in t.evidence
+        if (e.head, e.label) == ("stage", "charging")
+    ]
+    assert any("charg" in words.lower() for words in shown)
+
+
+def test_a_model_that_was_kept_knows_its_new_labels_and_is_not_taught_twice(changed: Changed, tmp_path: Path) -> None:
+    own = load_tagger(changed(lambda data: data["stages"].append(charging())), full=False)
+    save(own.model, tmp_path / "kept")
+    kept = load(tmp_path / "kept")
+
+    again = under_taxonomy(kept, own)
+    assert again.model is kept
+    assert [t.stage for t in tags(again, UNTAUGHT_CHARGING)] == [t.stage for t in tags(own, UNTAUGHT_CHARGING)]
+
+
+def test_a_new_label_with_too_few_examples_is_refused_with_a_sentence(changed: Changed) -> None:
+    folder = changed(lambda data: data["stages"].append(charging(examples=list(CHARGING[:7]))))
+
+    with pytest.raises(Misconfigured, match=r"`charging` of stages, and 7 examples of it are too few .* at least 8"):
+        load_tagger(folder, full=False)
+
+
+def test_a_label_that_vanishes_is_refused_and_told_how(changed: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["stages"].remove(entry_of(data, "stages", "discover"))
+        for theme in data["themes"]:
+            theme["stage"] = theme["stage"].replace("discover", "choose")
+
+    with pytest.raises(Misconfigured, match=r"no stage `discover`.*retired: true.*was: discover"):
+        load_tagger(changed(change), full=False)
+
+
+# ---- what is refused ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: entry_of(d, "stages", "pay").update(becomes="buy"), "`pay` is in use"),
+        (lambda d: entry_of(d, "stages", "pay").update(was="buy"), "`buy` still has an entry"),
+        (lambda d: entry_of(d, "stages", "pay").update(retired=True, becomes="bye"), "Did you mean buy"),
+        (lambda d: entry_of(d, "stages", "unknown").update(retired=True), "`unknown` cannot be retired"),
+        (lambda d: entry_of(d, "areas", "price").update(was="unknown"), "`unknown` still has an entry"),
+        (lambda d: d["intents"].pop(), "The ids of intents are fixed"),
+        (lambda d: entry_of(d, "stages", "pay").update(retired=True, becomes="use"), "in use. Write use"),
+        (lambda d: d["stages"].append(charging(id="pay")), "`pay` is given twice"),
+        (
+            lambda d: d["stages"].extend([charging(was="old"), charging(id="charging_2", was="old")]),
+            "`old` is already what `charging` was",
+        ),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_with_its_line(changed: Changed, change: Change, message: str) -> None:
+    with pytest.raises(PolicyRefused) as refused:
+        read_taxonomy(changed(change))
+
+    assert any(message in str(problem) and problem.line > 1 for problem in refused.value.problems), refused.value
