@@ -22,6 +22,7 @@ from services.api.io.learning_routes import learning_routes
 from services.api.io.models import Classifier, Models
 from services.api.io.news import News
 from services.api.io.not_ours import NotOurs
+from services.api.io.oversight import Oversight
 from services.api.io.pages.cases import Cases
 from services.api.io.pages.lessons import Lessons
 from services.api.io.pages.models import ModelRoom
@@ -39,7 +40,7 @@ from services.api.io.routes import Base, action_routes, feedback_routes
 from services.api.io.store import Store, open_store, sqlite_path
 from services.api.io.tagger import Tagger
 from services.api.io.watch import Watch
-from services.api.metrics import WatchMetrics
+from services.api.metrics import ReviewMetrics, WatchMetrics
 from services.api.project import TOPICS
 from services.api.queries import BadQuery
 from services.contracts.errors import Unavailable
@@ -74,6 +75,7 @@ class Parts:
     watcher: PolicyWatcher
     watch: Watch
     judge: Judge
+    oversight: Oversight
     desk: Desk
     gather: Gather
     tagger: Tagger
@@ -85,9 +87,11 @@ class Parts:
         self.watcher.start()
         self.watch.start()
         self.judge.start()
+        self.oversight.start()
 
     def stop(self) -> None:
         self.consumer.stop()
+        self.oversight.stop()
         self.judge.stop()
         self.watch.stop()
         self.watcher.stop()
@@ -115,6 +119,7 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
     watcher = PolicyWatcher(process, store, publisher, PolicyMetrics(process.registry, [POLICY]), clock=clock)
     watch = Watch(process, store, WatchMetrics(process.registry), sources=watcher.sources, clock=clock)
     judge = Judge(process, store, publisher, caught_up=watch.caught_up, clock=clock)
+    oversight = Oversight(process, store, ReviewMetrics(process.registry))
     desk = Desk(store, publisher, news, clock=clock)
     tagger = Tagger(settings)
     models = Models(store, publisher, Classifier(settings), clock=clock)
@@ -127,7 +132,7 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
         renderer,
         Overview(renderer, store=store, gather=gather, watcher=watcher, watch=watch, intake=intake, clock=clock),
         Voices(renderer, store=store, desk=desk, gather=gather, watcher=watcher),
-        Cases(renderer, store=store, desk=desk, gather=gather, watcher=watcher, clock=clock),
+        Cases(renderer, store=store, desk=desk, not_ours=not_ours, gather=gather, watcher=watcher, clock=clock),
         Trying(renderer, watcher=watcher, tagger=tagger, clock=clock),
         Teaching(renderer, store=store, lessons=lessons, models=models, watcher=watcher, clock=clock),
         Reviewing(renderer, store=store, lessons=lessons, watcher=watcher, clock=clock),
@@ -144,7 +149,9 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
             figure_routes(gather, watcher, tagger, clock),
         ),
     )
-    return Parts(process, store, news, publisher, consumer, watcher, watch, judge, desk, gather, tagger, models, app)
+    return Parts(
+        process, store, news, publisher, consumer, watcher, watch, judge, oversight, desk, gather, tagger, models, app
+    )
 
 
 def _application(

@@ -5,16 +5,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, func, select
 
+from services.api.calibration import checks
 from services.api.io import tables as db
-from services.api.pools import guess, pooled, wordless
+from services.api.pools import guess, pooled
 from services.api.queries import ShareQuery
-from services.api.reviewed import latest, opinion
+from services.api.reviewed import opinion
 from services.api.rollups import THOUSANDTHS
 from services.api.shares import KNOWN, Check, Pool, Shares, shares
 from services.contracts.events import FeedbackCorrected
 
-ASKED = ("onboarding", "review")
-"""Where Palette chose the event and asked. On the page a person chose it, mostly because its tag was wrong."""
 _MAIN = 0.8
 """How often a named area is the main one: in the lab .58 of the first areas were the true main one, .72 a true one."""
 _DAY = 86_400_000_000
@@ -52,7 +51,7 @@ def _pools(connection: Connection, asked: ShareQuery) -> tuple[list[Pool], dict[
 
 
 def _checks(connection: Connection, asked: ShareQuery) -> list[Check]:
-    """Events that Palette asked about first; a later answer to the same event, wherever given, is the better one."""
+    """What people were asked about, of the events of the slice."""
     since, until = ((day.toordinal() - _FIRST_DAY) * _DAY for day in (asked.first, asked.last))
     mine: Any = and_(
         db.tags.c.occurred_at >= since,
@@ -61,12 +60,10 @@ def _checks(connection: Connection, asked: ShareQuery) -> list[Check]:
     )
     query = select(db.corrections.c.body).join(db.tags, db.tags.c.id == db.corrections.c.event).where(mine)
     answers = [_corrected.decode(row.body) for row in connection.execute(query)]
-    first: dict[str, FeedbackCorrected] = {}
-    for answer in sorted(answers, key=lambda one: (one.correction.at, one.correction.by)):
-        first.setdefault(answer.of.id, answer)
+    outside = {answer.of.id for answer in answers if not pooled(answer.of)}
     found = []
-    for name, item in sorted(latest(map(opinion, answers)).items()):
-        if first[name].correction.asked in ASKED and pooled(first[name].of) and not wordless(item.said):
+    for item in checks(map(opinion, answers)):
+        if item.event not in outside:
             label, confidence = guess(item.said, asked.by)
             truth = item.stage if asked.by == "stage" else item.main_area
             found.append(Check(label, _chance(asked.by, confidence), truth))
