@@ -38,7 +38,7 @@ def voice_of(event: FeedbackClassified) -> str:
 
 
 def contribution(event: FeedbackClassified) -> tuple[dict[Key, Measures], dict[Key, Measures], dict[Key, Measures]]:
-    """Rows that the event adds to narrow, wide and ratings."""
+    """Rows that the event adds to narrow, wide and ratings. A later part of a conversation adds only its rating."""
     tags, attributes = event.tags, event.attributes
     day, voice = event.occurred_at.date().toordinal(), voice_of(event)
     places = (event.channel, *(attributes.get(name, "") for name in ("product", "region", "site")), voice)
@@ -51,6 +51,8 @@ def contribution(event: FeedbackClassified) -> tuple[dict[Key, Measures], dict[K
     narrow: dict[Key, Measures] = {}
     wide: dict[Key, Measures] = {}
     areas = list(dict.fromkeys(tag.area for tag in tags.areas)) or [OTHER]
+    if not event.counts:
+        return {}, {}, _rating_rows(event, day, areas)
     for position, area in enumerate(areas):
         measures = (feeling[0], int(position == 0), *feeling[1:])
         if voice == CUSTOMER:

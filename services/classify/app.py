@@ -12,7 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.classify.artefact import FOLDER
+from services.classify.conversations import Conversations
 from services.classify.io.activations import ModelWatch
+from services.classify.io.conversation_log import KafkaLog
 from services.classify.io.craft import FILES, craft_on, digest_of, with_version
 from services.classify.io.versions import Versions
 from services.classify.io.workshop import Workshop, workshop_routes
@@ -69,12 +71,15 @@ def _serve(process: Process) -> None:
         bounds=lambda: _bounds(process, policy),
         clock=utc_now,
     )
+    conversations = Conversations(KafkaLog(process.settings))
     one_at_a_time = threading.Lock()
     return_freed_memory()
 
     def step(messages: Sequence[RawMessage], now: datetime) -> Sequence[Outbound]:
         with one_at_a_time:
-            outcome = classify(messages, tagger=watch.tagger, now=now, version=process.version)
+            outcome = classify(
+                messages, tagger=watch.tagger, now=now, version=process.version, conversations=conversations
+            )
             sample = looked_at(messages, watch.tagger)
         metrics.saw(outcome.classified)
         metrics.looked(sample)

@@ -73,9 +73,9 @@ def tag(experiences: Sequence[Sequence[Part]], tagger: Tagger) -> list[Told]:
     return told
 
 
-def of_part(told: Told, number: int) -> Tags:
-    """The tags with the evidence that stands in one part, as spans of that part's own text."""
-    span = told.spans[number]
+def of_part(told: Told, number: int | None) -> Tags:
+    """The tags with the evidence that stands in one part, as spans of that part's own text; None is a part not read."""
+    span = None if number is None else told.spans[number]
     if span is None:
         return msgspec.structs.replace(told.tags, evidence=())
     start, end = span

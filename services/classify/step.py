@@ -1,6 +1,9 @@
-"""The step: raw messages in, messages out. Received events become tag revision 1; a correction becomes the next one.
+"""The step: raw messages in, messages out. Received events become tag revisions; so do corrections, and conversations
+that grow.
 
-Knows topics and tags; knows no Kafka client, no clock. What cannot be read becomes a dead letter and stops nothing.
+Knows topics and tags; knows no Kafka client, no clock. What cannot be read becomes a dead letter and stops nothing. Of
+a conversation its head says what the whole tells, with a new revision for each batch in which it grew; every other part
+is tagged once, as a part that does not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,19 +11,20 @@ from datetime import datetime
 
 import msgspec
 
-from services.classify.tagger import Tagger, TagInput
-from services.classify.taxonomy import Taxonomy
+from services.classify.conversations import Arrival, Conversation, Conversations
+from services.classify.experience import Part, Told, of_part, part_of, tag
+from services.classify.revisions import (
+    first_revision,
+    grown_revision,
+    next_revision,
+    part_revision,
+    refuse_unknown,
+)
+from services.classify.tagger import Tagger
 from services.contracts import topics
 from services.contracts.codec import Outbound, RawMessage, dead_letter, decode, encode, trace_of
-from services.contracts.errors import BadMessage
-from services.contracts.events import (
-    AreaTag,
-    Correction,
-    FeedbackClassified,
-    FeedbackCorrected,
-    FeedbackReceived,
-    Tags,
-)
+from services.contracts.errors import BadMessage, Unavailable
+from services.contracts.events import FeedbackClassified, FeedbackCorrected, FeedbackReceived
 
 SERVICE = "classify"
 INPUTS = (topics.FEEDBACK_RECEIVED, topics.FEEDBACK_CORRECTIONS)
@@ -33,122 +37,140 @@ class Outcome(msgspec.Struct, frozen=True):
     classified: tuple[FeedbackClassified, ...]
 
 
-def classify(messages: Sequence[RawMessage], *, tagger: Tagger, now: datetime, version: str) -> Outcome:
-    """Tags a batch. Pure but for the tagger's memory of words; the same batch gives the same tags."""
-    outbound: list[Outbound | None] = [None] * len(messages)
-    classified: list[FeedbackClassified | None] = [None] * len(messages)
-    received: dict[int, FeedbackReceived] = {}
+def classify(
+    messages: Sequence[RawMessage],
+    *,
+    tagger: Tagger,
+    now: datetime,
+    version: str,
+    conversations: Conversations | None = None,
+) -> Outcome:
+    """Tags a batch. What it answers must be sent before the next one, or the process ended: memory has moved on.
+
+    Raises Unavailable where a conversation cannot be read back now; then nothing is remembered of the batch.
+    """
+    memory = conversations or Conversations()
+    memory.follow(messages)
+    batch = _Batch(tagger, memory, now)
+    letters: dict[int, Outbound] = {}
+    try:
+        for place, message in enumerate(messages):
+            try:
+                batch.take(place, message)
+            except BadMessage as error:
+                letters[place] = dead_letter(
+                    message, service=SERVICE, version=version, code=error.code, detail=error.message, at=now
+                )
+        revisions = batch.revisions()
+    except Unavailable:
+        memory.forget()
+        raise
+    outbound: list[Outbound] = []
     for place, message in enumerate(messages):
-        try:
-            if message.topic == topics.FEEDBACK_CORRECTIONS:
-                corrected = decode(message, FeedbackCorrected)
-                classified[place] = next_revision(corrected, taxonomy=tagger.taxonomy, now=now)
+        if place in letters:
+            outbound.append(letters[place])
+        outbound += (encode(revision, trace=trace_of(message)) for revision in revisions.get(place, ()))
+    return Outcome(tuple(outbound), tuple(one for place in sorted(revisions) for one in revisions[place]))
+
+
+class _Batch:
+    """One batch: first everything is taken in, then tagged at once, then put into revisions in the order it came."""
+
+    def __init__(self, tagger: Tagger, memory: Conversations, now: datetime) -> None:
+        self._tagger = tagger
+        self._memory = memory
+        self._now = now
+        self._single: dict[int, FeedbackReceived] = {}
+        self._arrived: dict[int, tuple[FeedbackReceived, Arrival]] = {}
+        self._corrected: dict[int, tuple[FeedbackCorrected, Conversation | None]] = {}
+        self._grew: set[int] = set()
+
+    def take(self, place: int, message: RawMessage) -> None:
+        """Takes a message in. Raises BadMessage, Unavailable."""
+        if message.topic == topics.FEEDBACK_CORRECTIONS:
+            corrected = decode(message, FeedbackCorrected)
+            refuse_unknown(corrected.correction, self._tagger.taxonomy)
+            self._corrected[place] = corrected, self._memory.find(corrected.of, message)
+            return
+        event: FeedbackReceived = decode(message, FeedbackReceived)
+        if event.conversation_id is None:
+            self._single[place] = event
+            return
+        arrival = self._memory.take(event, message)
+        if arrival.grows or arrival.owed:
+            self._arrived[place] = event, arrival
+        if arrival.grows:
+            self._grew.add(id(arrival.conversation))
+
+    def revisions(self) -> dict[int, list[FeedbackClassified]]:
+        """What each message leads to. Raises Unavailable."""
+        singles, wholes = self._told()
+        found: dict[int, list[FeedbackClassified]] = {}
+        for place in sorted({*self._single, *self._arrived, *self._corrected}):
+            if place in self._single:
+                found[place] = [first_revision(self._single[place], singles[place].tags, now=self._now)]
+            elif place in self._corrected:
+                found[place] = self._next(*self._corrected[place])
             else:
-                received[place] = decode(message, FeedbackReceived)
-        except BadMessage as error:
-            outbound[place] = dead_letter(
-                message, service=SERVICE, version=version, code=error.code, detail=error.message, at=now
-            )
-    tags = tagger.tag([_input(event) for event in received.values()])
-    for (place, event), tagged in zip(received.items(), tags, strict=True):
-        classified[place] = first_revision(event, tagged, now=now)
-    for place, done in enumerate(classified):
-        if done is not None:
-            outbound[place] = encode(done, trace=trace_of(messages[place]))
-    return Outcome(tuple(o for o in outbound if o is not None), tuple(c for c in classified if c is not None))
+                event, arrival = self._arrived[place]
+                found[place] = self._of_part(event, arrival.conversation, *wholes[place])
+        return found
 
+    def _told(self) -> tuple[dict[int, Told], dict[int, tuple[Told, dict[str, int]]]]:
+        """The tags of the events on their own; those of the conversations, with the number of each part in them."""
+        experiences: list[list[Part]] = [[part_of(event)] for event in self._single.values()]
+        known: dict[int, tuple[int, dict[str, int]]] = {}
+        wanted: dict[int, tuple[int, dict[str, int]]] = {}
+        for place, (event, arrival) in self._arrived.items():
+            conversation = arrival.conversation
+            if conversation.head is None:  # nobody answered yet: it is read on its own
+                wanted[place] = len(experiences), {event.id: 0}
+                experiences.append([part_of(event)])
+                continue
+            if id(conversation) not in known:
+                parts = self._memory.parts(conversation)
+                known[id(conversation)] = len(experiences), {name: number for number, (name, _) in enumerate(parts)}
+                experiences.append([words for _, words in parts] or [part_of(event)])
+            wanted[place] = known[id(conversation)]
+        told = tag(experiences, self._tagger)
+        singles = dict(zip(self._single, told, strict=False))
+        return singles, {place: (told[number], places) for place, (number, places) in wanted.items()}
 
-def first_revision(event: FeedbackReceived, tags: Tags, *, now: datetime) -> FeedbackClassified:
-    """The event with its first tags, and the facts that routing and roll-ups need. Never its text."""
-    return FeedbackClassified(
-        id=event.id,
-        revision=1,
-        tags=tags,
-        source=event.source,
-        channel=event.channel,
-        occurred_at=event.occurred_at,
-        received_at=event.received_at,
-        tagged_at=now,
-        customer=event.customer,
-        rating=event.rating,
-        attributes=event.attributes,
-        segment=event.segment,
-        solicited=event.solicited,
-        author=event.author,
-        mode=event.mode,
-    )
+    def _of_part(
+        self, event: FeedbackReceived, conversation: Conversation, told: Told, places: Mapping[str, int]
+    ) -> list[FeedbackClassified]:
+        """The head's next revision at the first new part of the batch, and the part's own where it is owed."""
+        found: list[FeedbackClassified] = []
+        before, head = conversation.said, conversation.head
+        if head is not None and (before is not None or event.id == head):
+            about, tags = conversation.as_told(head), of_part(told, places.get(head))
+            if before is None:
+                found.append(first_revision(event, tags, now=self._now, conversation=about))
+            elif id(conversation) in self._grew:
+                said = list(conversation.corrections.values())
+                found.append(
+                    grown_revision(before, tags, now=self._now, conversation=about, by=event, corrections=said)
+                )
+            self._grew.discard(id(conversation))
+        if event.id != head and event.id not in conversation.told:
+            own = of_part(told, places.get(event.id))
+            found.append(part_revision(event, own, now=self._now, conversation=conversation.as_told(event.id)))
+        for revision in found:
+            conversation.say(revision)
+        return found
 
-
-def next_revision(corrected: FeedbackCorrected, *, taxonomy: Taxonomy, now: datetime) -> FeedbackClassified:
-    """The next tag revision that a person's correction makes. Raises BadMessage for labels that nobody knows."""
-    before, correction = corrected.of, corrected.correction
-    _refuse_unknown(correction, taxonomy)
-    return msgspec.structs.replace(
-        before,
-        revision=before.revision + 1,
-        tags=_corrected(before.tags, correction),
-        supersedes=before.tags,
-        correction=correction,
-        tagged_at=now,
-    )
-
-
-def _corrected(tags: Tags, correction: Correction) -> Tags:
-    """Tags with what the person said, at confidence 1. Nothing is unsure any more: a person has looked at it."""
-    changes: dict[str, object] = {"unsure": (), "status": "tagged"}
-    if correction.stage is not None:
-        changes |= {
-            "stage": correction.stage,
-            "stage_confidence": 1.0,
-            "secondary": tuple(stage for stage in tags.secondary if stage != correction.stage),
-        }
-    if correction.areas is not None:
-        areas = dict.fromkeys(correction.areas)
-        changes["areas"] = tuple(AreaTag(area=area, confidence=1.0) for area in areas) or tags.areas
-    if correction.themes is not None:
-        changes["themes"] = tuple(dict.fromkeys(correction.themes))
-    for head in ("sentiment", "intent", "severity"):
-        said = getattr(correction, head)
-        if said is not None:
-            changes |= {head: said, f"{head}_confidence": 1.0}
-    result: Tags = msgspec.structs.replace(tags, **changes)
-    held: Mapping[str, set[str]] = {
-        "stage": {result.stage},
-        "areas": {tag.area for tag in result.areas},
-        "sentiment": {result.sentiment},
-        "intent": {result.intent},
-        "severity": {str(result.severity)},
-        "severity_kind": {result.severity_kind} if result.severity_kind else set(),
-        "theme": set(result.themes),
-    }
-    return msgspec.structs.replace(
-        result, evidence=tuple(e for e in result.evidence if e.label in held.get(e.head, set()))
-    )
-
-
-def _refuse_unknown(correction: Correction, taxonomy: Taxonomy) -> None:
-    known = {
-        "stage": {entry.id for entry in taxonomy.stages},
-        "area": {entry.id for entry in taxonomy.areas},
-        "theme": {theme.id for theme in taxonomy.themes},
-    }
-    said = {
-        "stage": [] if correction.stage is None else [correction.stage],
-        "area": correction.areas or (),
-        "theme": correction.themes or (),
-    }
-    for head, labels in said.items():
-        if not known[head].issuperset(labels):
-            raise BadMessage("unknown_label", f"the correction names a {head} that the taxonomy does not have")
-    if correction.severity is not None and correction.severity not in range(4):
-        raise BadMessage("unknown_label", "the correction names a severity that is not 0 to 3")
-
-
-def _input(event: FeedbackReceived) -> TagInput:
-    return TagInput(
-        text=event.text,
-        rating=event.rating,
-        language=event.language,
-        author=event.author,
-        further=tuple(answer.text for answer in event.answers if answer.text),
-    )
+    def _next(self, corrected: FeedbackCorrected, conversation: Conversation | None) -> list[FeedbackClassified]:
+        """What a correction leads to. Said of a part, it is said of the whole conversation too."""
+        of, name = corrected.of, corrected.correction.id
+        newest = conversation.said if conversation is not None else None
+        if conversation is None or newest is None:
+            return [next_revision(corrected, now=self._now)]
+        found = []
+        if name not in conversation.corrections:  # else it came twice, and what it led to was sent
+            seen = of.tags.evidence if of.id == newest.id else ()
+            newest = msgspec.structs.replace(newest, tags=msgspec.structs.replace(newest.tags, evidence=seen))
+            found.append(next_revision(corrected, now=self._now, newest=newest))
+            conversation.say(found[0])
+        if of.id != newest.id:
+            found.append(next_revision(corrected, now=self._now))
+        return found

@@ -14,8 +14,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from services.classify.experience import Part, tag
 from services.classify.loading import load_tagger
-from services.classify.tagger import Tagger, TagInput
+from services.classify.tagger import Tagger
 from services.classify.text import MAX_CHARACTERS
 from services.contracts.errors import EXIT_MISCONFIGURED, Misconfigured
 from services.contracts.events import Answer, Author, Rating, Tags
@@ -42,18 +43,16 @@ class Line(msgspec.Struct, frozen=True):
 def tag_lines(lines: Sequence[bytes], tagger: Tagger) -> list[bytes]:
     """One line of JSON (without its newline) for each line. Errors never repeat what was sent."""
     results: list[bytes] = [b""] * len(lines)
-    inputs: dict[int, tuple[str | int | None, TagInput]] = {}
+    inputs: dict[int, tuple[str | int | None, Part]] = {}
     for place, line in enumerate(lines):
         parsed = _parsed(line)
         if isinstance(parsed, Line):
-            further = tuple(answer.text for answer in parsed.answers if answer.text)
-            item = TagInput(parsed.text, parsed.rating, parsed.language, parsed.author, further)
-            inputs[place] = (parsed.id, item)
+            inputs[place] = parsed.id, Part(parsed.text, parsed.rating, parsed.language, parsed.author, parsed.answers)
         else:
             results[place] = msgspec.json.encode(parsed)
-    tags = tagger.tag([item for _, item in inputs.values()])
-    for (place, (name, _)), tagged in zip(inputs.items(), tags, strict=True):
-        results[place] = msgspec.json.encode(shown(name, tagged))
+    told = tag([[part] for _, part in inputs.values()], tagger)
+    for (place, (name, _)), one in zip(inputs.items(), told, strict=True):
+        results[place] = msgspec.json.encode(shown(name, one.tags))
     return results
 
 

@@ -87,6 +87,8 @@ def _signals(message: RawMessage, policies: Policies, observe: Observe) -> Itera
         yield _command(decode(message, ActionCommand), policies)
         return
     event: FeedbackClassified = decode(message, FeedbackClassified)
+    if not event.counts:
+        return  # a later part of a conversation, whose head tells all of it
     decisions = decide(event, policies.deciding(event))
     observe(event, decisions)
     joined = groups_of(decisions)
