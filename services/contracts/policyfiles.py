@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from services.contracts.learning import read_learning
 from services.contracts.policy import OWNER, Condition, Policy, Rule, Taxonomy, Team, Theme, ThemeKind
 from services.contracts.policychecks import check_rules, check_taxonomy, check_teams, hours, several
 from services.contracts.yamlfile import FileProblem, Marked, PolicyRefused, load_marked, schema_problems
@@ -46,6 +47,10 @@ def load_policy(files: Mapping[str, str], *, version: str | None = None) -> Poli
             marked[name] = load_marked(files[name], file=name)
         except PolicyRefused as refused:
             problems += refused.problems
+    try:
+        read_learning(files)
+    except PolicyRefused as refused:
+        problems += refused.problems
     if TAXONOMY in marked:
         problems += check_taxonomy(marked[TAXONOMY])
     for name, schema in ((TEAMS, "teams.json"), (RULES, "rules.json")):
@@ -93,7 +98,20 @@ def _taxonomy(data: dict[str, Any]) -> Taxonomy:
             )
             for entry in data["themes"]
         },
+        former={section: _former(data[section]) for section in ("stages", "areas", "themes")},
     )
+
+
+def _former(entries: list[dict[str, Any]]) -> dict[str, str]:
+    """Ids that were renamed, and retired ones that another took over."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        successor = str(entry.get("becomes", "")) if entry.get("retired") else entry["id"]
+        if successor and entry.get("retired"):
+            found[entry["id"]] = successor
+        was = entry.get("was", ())
+        found |= dict.fromkeys([was] if isinstance(was, str) else was, successor or entry["id"])
+    return found
 
 
 def _theme_kind(given: object) -> ThemeKind:

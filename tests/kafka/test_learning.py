@@ -389,7 +389,7 @@ def test_a_version_that_is_missing_or_another_file_is_refused_loudly_and_a_resta
     product.start()
 
     assert models(product)["in_force"] == "local-good"
-    assert "model refused" in (product.folder / "classify" / "log" / "classify.jsonl").read_text(encoding="utf-8")
+    assert "model refused" in (product.folder / "output-0").read_text(encoding="utf-8")
 
 
 def load_digest(product: Product, version: str) -> str:

@@ -10,6 +10,7 @@ from services.classify.learning.reviewed import Reviewed, fingerprint, folds_of,
 from services.contracts.errors import BadMessage
 from services.contracts.learning import Learning, Onboarding, Promotion
 
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
 RIGHT = Answer("receive", ("fulfilment",))
 WRONG = Answer("use", ("product",))
 BOUNDS = Promotion()
@@ -101,7 +102,7 @@ def reviewed(number: int, *, group: str = "", stage: str = "receive") -> Reviewe
         stage=stage,
         areas=("fulfilment",),
         by="ana",
-        at=datetime(2026, 11, 20, tzinfo=UTC),
+        at=NOW,
     )
 
 

@@ -117,6 +117,15 @@ def test_handing_over_to_a_team_starts_again_there_and_tells_it() -> None:
     assert (folded.changes[-1].change, folded.changes[-1].to) == ("handed_over", "billing")
 
 
+def test_not_ours_is_a_handing_over_that_says_so_and_a_repeat_changes_nothing() -> None:
+    folded = in_state("acknowledged")
+    asked = command("assign", folded.action.id, 5, to="care", team="care", reason="not_ours")
+    folded.take(asked, asked)
+
+    assert [(c.change, c.reason) for c in folded.changes if c.command == asked.id] == [("handed_over", "not_ours")]
+    assert folded.action.changes[-1].reason == "not_ours"
+
+
 @pytest.mark.parametrize(("asked", "reason"), [("assign", "nobody_named"), ("verdict", "verdict_missing")])
 def test_a_command_without_what_it_needs_is_refused(asked: str, reason: str) -> None:
     folded = in_state("resolved" if asked == "verdict" else "open")
