@@ -3,7 +3,11 @@
 An id that nobody named, because it was retired or is newer than the policy, is shown with its hyphens as spaces.
 """
 
+from typing import TypeVar
+
 from services.contracts.policy import Policy, Theme
+
+T = TypeVar("T")
 
 
 class Names:
@@ -11,24 +15,37 @@ class Names:
 
     def __init__(self, policy: Policy | None) -> None:
         self.policy = policy
-        self.stages: dict[str, str] = policy.taxonomy.stages if policy else {}
-        self.areas: dict[str, str] = policy.taxonomy.areas if policy else {}
-        self.themes: dict[str, Theme] = policy.taxonomy.themes if policy else {}
+        self._former = policy.taxonomy.former if policy else {}
+        self.stages: dict[str, str] = self._used("stages", policy.taxonomy.stages if policy else {})
+        self.areas: dict[str, str] = self._used("areas", policy.taxonomy.areas if policy else {})
+        self.themes: dict[str, Theme] = self._used("themes", policy.taxonomy.themes if policy else {})
         self.teams: dict[str, str] = {team.id: team.name for team in policy.teams.values()} if policy else {}
 
+    def _used(self, section: str, known: dict[str, T]) -> dict[str, T]:
+        """Those that no other took the place of."""
+        former = self._former.get(section, {})
+        return {name: one for name, one in known.items() if name not in former}
+
+    def present(self, section: str, name: str) -> str:
+        """The id in use for one that events may have from before: `section` is stages, areas or themes."""
+        return self._former.get(section, {}).get(name, name)
+
     def stage(self, name: str | None) -> str:
-        return self.stages.get(name or "", _plain(name))
+        name = self.present("stages", name or "")
+        return self.stages.get(name, _plain(name))
 
     def area(self, name: str | None) -> str:
-        return self.areas.get(name or "", _plain(name))
+        name = self.present("areas", name or "")
+        return self.areas.get(name, _plain(name))
 
     def theme(self, name: str | None) -> str:
-        found = self.themes.get(name or "")
+        name = self.present("themes", name or "")
+        found = self.themes.get(name)
         return found.name if found is not None else _plain(name)
 
     def kind(self, theme: str | None) -> str:
         """Whether a theme is a problem, a strength or a wish."""
-        found = self.themes.get(theme or "")
+        found = self.themes.get(self.present("themes", theme or ""))
         return found.kind if found is not None else "problem"
 
     def team(self, name: str | None) -> str:

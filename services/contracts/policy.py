@@ -30,13 +30,15 @@ class Theme(msgspec.Struct, frozen=True):
 
 
 class Taxonomy(msgspec.Struct, frozen=True):
-    """Ids and the words that people read for them."""
+    """Ids and the words that people read for them. `former` says of ids that are not given to events any more, by
+    section, which id took their place; events of before keep theirs."""
 
     version: str
     stages: dict[str, str]
     areas: dict[str, str]
     severity_kinds: dict[str, str]
     themes: dict[str, Theme]
+    former: dict[str, dict[str, str]] = {}
 
 
 class Team(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import msgspec
 from sqlalchemy import Connection
 
+from services.api import present
 from services.api.cases import Headline, Story, headline, tell
 from services.api.figures import (
     NOW_DAYS,
@@ -91,19 +92,23 @@ class Gather:
     def palette(self, names: Names) -> Palette:
         last = self._clock().date().toordinal()
         with self._store.reading() as connection:
-            now = sums.cells(connection, last - NOW_DAYS + 1, last)
-            before = sums.cells(connection, last - 2 * NOW_DAYS + 1, last - NOW_DAYS)
-            ratings = sums.rating_sums(connection, last - NOW_DAYS + 1, last)
+            now = present.cells(names, sums.cells(connection, last - NOW_DAYS + 1, last))
+            before = present.cells(names, sums.cells(connection, last - 2 * NOW_DAYS + 1, last - NOW_DAYS))
+
+            def rated(first: int, end: int) -> dict[tuple[str, str], tuple[int, ...]]:
+                return present.ratings(names, sums.rating_sums(connection, first, end))
+
+            ratings = rated(last - NOW_DAYS + 1, last)
             areas = palette(
                 names,
                 last=last,
                 now=now,
                 before=before,
-                days=sums.area_days(connection, last - TREND_DAYS + 1, last),
+                days=present.days(names, "areas", sums.area_days(connection, last - TREND_DAYS + 1, last)),
                 ratings=ratings,
-                ratings_before=sums.rating_sums(connection, last - 2 * NOW_DAYS + 1, last - NOW_DAYS),
-                ratings_long=sums.rating_sums(connection, last - TREND_DAYS + 1, last),
-                themes=sums.theme_days(connection, last - NOW_DAYS + 1, last),
+                ratings_before=rated(last - 2 * NOW_DAYS + 1, last - NOW_DAYS),
+                ratings_long=rated(last - TREND_DAYS + 1, last),
+                themes=present.days(names, "themes", sums.theme_days(connection, last - NOW_DAYS + 1, last)),
             )
             all_days = sums.all_days(connection, last - TREND_DAYS + 1, last)
             since = micros(self._clock() - timedelta(days=NOW_DAYS))
@@ -133,10 +138,10 @@ class Gather:
     def journey(self, names: Names) -> Journey:
         last = self._clock().date().toordinal()
         with self._store.reading() as connection:
-            stages = sums.stage_days(connection, last - TREND_DAYS + 1, last)
-            themes = sums.theme_days(connection, last - NOW_DAYS + 1, last)
-            found = sums.cells(connection, last - NOW_DAYS + 1, last)
-            before = sums.cells(connection, last - 2 * NOW_DAYS + 1, last - NOW_DAYS)
+            stages = present.days(names, "stages", sums.stage_days(connection, last - TREND_DAYS + 1, last))
+            themes = present.days(names, "themes", sums.theme_days(connection, last - NOW_DAYS + 1, last))
+            found = present.cells(names, sums.cells(connection, last - NOW_DAYS + 1, last))
+            before = present.cells(names, sums.cells(connection, last - 2 * NOW_DAYS + 1, last - NOW_DAYS))
             shares = _recent_shares(connection, "stage", list(names.stages), last)
         said: dict[str, list[Said]] = {}
         for theme, days in themes.items():
@@ -161,7 +166,7 @@ class Gather:
         last = now.date().toordinal()
         with self._store.reading() as connection:
             known = sums.days_known(connection)
-            themes = sums.theme_days(connection, last - TREND_DAYS + 1, last)
+            themes = present.days(names, "themes", sums.theme_days(connection, last - TREND_DAYS + 1, last))
             changed = moved(names, themes, last=last)
             chosen = [m for m in changed if m.worse][:3] + [m for m in changed if not m.worse][:3]
             places = sums.theme_places(connection, [m.theme for m in chosen], last - 13, last)
