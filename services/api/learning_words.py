@@ -196,7 +196,7 @@ def question_facts(found: Question) -> str:
 
 def said(corrected: FeedbackCorrected, names: Names) -> str:
     """What one person said of a text's tags: what was changed, or that they are right."""
-    changed = listed(_changed(corrected, names))
+    changed = " · ".join(_changed(corrected, names))
     return f"says: {changed}" if changed else "says that the tags are right"
 
 

@@ -57,6 +57,8 @@ DONE = {
     "away": "It could not be sent just now. Nothing was changed; try again in a moment.",
     "name": "Say who you are.",
     "whom": "Say whom to hand it to.",
+    "not_ours": "Handed on, thank you: what you said of it teaches Palette, too.",
+    "whose": "Say whose it is; as it stands it would come back to the same team.",
     "words": "Say something first.",
 }
 NO_ACTION = {

@@ -15,10 +15,12 @@ from services.api.io import actions as read_actions
 from services.api.io import feedback as read_feedback
 from services.api.io.desk import Desk
 from services.api.io.gather import HISTORY_DAYS, LEAST_EMPLOYEES, Gather, series
+from services.api.io.not_ours import NotOurs
 from services.api.io.pages.forms import caller_of, said, shown_at
 from services.api.io.pages.renderer import PER_PAGE, Renderer, older, own_work
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
+from services.api.not_ours import NOT_OURS
 from services.api.queries import ACTIVE, BadQuery, action_filter, after_of
 from services.api.rollups import weeks_of
 from services.contracts.errors import Unavailable
@@ -34,6 +36,7 @@ class Cases:
         *,
         store: Store,
         desk: Desk,
+        not_ours: NotOurs,
         gather: Gather,
         watcher: PolicyWatcher,
         clock: Clock,
@@ -41,6 +44,7 @@ class Cases:
         self._renderer = renderer
         self._store = store
         self._desk = desk
+        self._not_ours = not_ours
         self._gather = gather
         self._watcher = watcher
         self._clock = clock
@@ -140,21 +144,30 @@ class Cases:
             by=by,
             comment=form.get("comment", "").strip() or None,
             to=form.get("to", "").strip() or None,
+            stage=form.get("stage") or None,
+            areas=(form["area"],) if form.get("area") else None,
         )
+        declined = body.command == NOT_OURS
         try:
-            done = self._desk.command(
-                action,
-                body,
-                key=form.get("key") or None,
-                expected_revision=expected_revision(form.get("revision") or None),
-                caller=caller_of(request),
-            )
+            key, caller = form.get("key") or None, caller_of(request)
+            expected = expected_revision(form.get("revision") or None)
+            if declined:
+                done = self._not_ours.decline(
+                    action,
+                    body,
+                    names=self._watcher.names(),
+                    key=key,
+                    expected_revision=expected,
+                    caller=caller,
+                )
+            else:
+                done = self._desk.command(action, body, key=key, expected_revision=expected, caller=caller)
             word = {"done": body.command, "pending": "pending", "key_reused": "key"}.get(done.state, "")
             if done.state == "refused" and done.change is not None:
                 word = f"not-{done.change.reason}"
         except BadQuery as error:
             first = error.problems[0].pointer.removeprefix("/")
-            word = {"by": "name", "to": "whom", "comment": "words"}.get(first, "words")
+            word = {"by": "name", "to": "whose" if declined else "whom", "comment": "words"}.get(first, "words")
         except Unavailable:
             word = "away"
         return shown_at(f"/actions/{quote(name, safe='')}?said={quote(word)}", by)

@@ -8,12 +8,14 @@ from starlette.responses import Response
 
 from services.api import phrases, titles, wording
 from services.api.io import figures as sums
+from services.api.io import labels
 from services.api.io.gather import Gather
 from services.api.io.pages.renderer import Renderer
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store, moment
 from services.api.io.watch import Watch
 from services.api.rollups import OTHER
+from services.api.teaching import Progress
 from services.kit.clock import Clock
 
 
@@ -41,6 +43,10 @@ class Overview:
 
     def week(self, request: Request) -> Response:
         known = self._watcher.names()
+        with self._store.reading() as connection:
+            progress = Progress(
+                labels.labelled(connection, one_by_one=True), self._watcher.learning().onboarding.labels
+            )
         return self._renderer.page(
             request,
             "week.html",
@@ -50,6 +56,7 @@ class Overview:
             week=self._gather.week(known),
             palette=self._gather.palette(known),
             intake=self._intake,
+            progress=progress,
         )
 
     def palette(self, request: Request) -> Response:

@@ -73,7 +73,7 @@ class Reviewing:
         bounds = self._watcher.learning()
         by = person_of(request)
         with self._store.reading() as connection:
-            progress = Progress(labels.labelled(connection), bounds.onboarding.labels)
+            progress = Progress(labels.labelled(connection, one_by_one=True), bounds.onboarding.labels)
             today = _today(connection, by, self._clock())
             people = _people(connection)
         again = request.query_params.get("again", "")

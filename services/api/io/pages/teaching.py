@@ -51,7 +51,9 @@ class Teaching:
         known = self._watcher.names()
         by = person_of(request)
         with self._store.reading() as connection:
-            progress = Progress(labels.labelled(connection), self._watcher.learning().onboarding.labels)
+            progress = Progress(
+                labels.labelled(connection, one_by_one=True), self._watcher.learning().onboarding.labels
+            )
         versions = self._versions() if progress.given >= min(progress.steps) else None
         due = progress.due(learnt=versions.most_labels) if versions is not None else None
         again = request.query_params.get("again", "")

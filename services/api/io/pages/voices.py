@@ -6,9 +6,11 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from starlette.responses import Response
 
+from services.api import learning_words
 from services.api.ask import MAX_NAME, CorrectionBody, expected_revision
 from services.api.io import actions as read_actions
 from services.api.io import feedback as read_feedback
+from services.api.io import labels
 from services.api.io.desk import Desk
 from services.api.io.gather import Gather
 from services.api.io.pages.forms import caller_of, one_of, said, shown_at
@@ -16,6 +18,7 @@ from services.api.io.pages.renderer import PER_PAGE, Renderer, older
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.queries import BadQuery, after_of, feedback_filter, limit_of
+from services.api.shapes import Voice
 from services.contracts.errors import Unavailable
 from services.contracts.events import Pseudonym
 
@@ -70,6 +73,7 @@ class Voices:
             voice = read_feedback.get_voice(connection, name)
             ids = read_actions.actions_of(connection, [name]).get(name, [])
             actions = read_actions.actions_by_id(connection, ids)
+            said_before = labels.said_of(connection, name)
         if voice is None:
             return self._renderer.nothing(request)
         return self._renderer.page(
@@ -81,6 +85,7 @@ class Voices:
             voice=voice,
             stories=self._gather.stories(known, actions),
             result=said(request),
+            said_before=[(one, learning_words.said(one, known)) for one in reversed(said_before)],
         )
 
     def customer(self, request: Request, pseudonym: str) -> Response:
@@ -109,15 +114,7 @@ class Voices:
             return self._renderer.nothing(request)
         by = form.get("by", "").strip()[:MAX_NAME]
         try:
-            severity = form.get("severity", "")
-            body = CorrectionBody(
-                by=by,
-                revision=expected_revision(form.get("revision") or None),
-                stage=form.get("stage") or None,
-                areas=(form["areas"],) if form.get("areas") else None,
-                sentiment=one_of(form.get("sentiment", ""), ("negative", "neutral", "positive", "mixed")),
-                severity=int(severity) if severity in {"0", "1", "2", "3"} else None,
-            )
+            body = _correction(form, voice, by=by)
             done = self._desk.correct(voice, body, names=self._watcher.names(), caller=caller_of(request))
             word = {"done": "corrected", "pending": "correcting"}.get(done.state, done.state)
         except BadQuery as error:
@@ -125,6 +122,24 @@ class Voices:
         except Unavailable:
             word = "away"
         return shown_at(f"/feedback/{quote(name, safe='')}?said={quote(word)}", by)
+
+
+def _correction(form: Mapping[str, str], voice: Voice, *, by: str) -> CorrectionBody:
+    """What the form says; "all right" says of step and part what the tags say. Raises BadQuery."""
+    revision = expected_revision(form.get("revision") or None)
+    if form.get("answer") == "right" and voice.tagged is not None:
+        tags = voice.tagged.tags
+        areas = tuple(tag.area for tag in tags.areas)
+        return CorrectionBody(by=by, revision=revision, stage=tags.stage, areas=areas or None)
+    severity = form.get("severity", "")
+    return CorrectionBody(
+        by=by,
+        revision=revision,
+        stage=form.get("stage") or None,
+        areas=(form["areas"],) if form.get("areas") else None,
+        sentiment=one_of(form.get("sentiment", ""), ("negative", "neutral", "positive", "mixed")),
+        severity=int(severity) if severity in {"0", "1", "2", "3"} else None,
+    )
 
 
 def _limit_of(request: Request) -> int:
