@@ -70,6 +70,7 @@ def _packed(path: Reading) -> dict[str, Any]:
         },
         "dense_scale": path.dense_scale,
         "lexicon_near": path.lexicon_near,
+        "own": path.own,
     }
 
 
@@ -118,6 +119,7 @@ def _model(d: dict[str, Any]) -> Model:
             },
             dense_scale=p["dense_scale"],
             lexicon_near=p["lexicon_near"],
+            own=p.get("own"),
         )
         for name, p in d["paths"].items()
     }

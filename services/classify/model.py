@@ -48,7 +48,8 @@ class Calibration(msgspec.Struct, frozen=True):
 
 class Path(msgspec.Struct, frozen=True):
     """One way of reading. Weights are (features × labels of all heads); `near` holds the dense vectors of the examples;
-    `dense_scale` and `lexicon_near` weigh dense features and the lexicon's part in likeness."""
+    `dense_scale` and `lexicon_near` weigh dense features and the lexicon's part in likeness. `own` is what an
+    organisation's labels add to the calibrated logits (dense features × labels of all heads)."""
 
     ngram_weights: Floats
     lexicon_weights: Floats
@@ -58,6 +59,7 @@ class Path(msgspec.Struct, frozen=True):
     calibrations: dict[str, Calibration]
     dense_scale: float
     lexicon_near: float
+    own: Floats | None = None
 
 
 class Examples(msgspec.Struct, frozen=True):
@@ -100,8 +102,13 @@ def probabilities(model: Model, features: Features, dense: Floats, path: PathNam
     """Calibrated probabilities per head: texts × labels. Rows of single-label heads sum to 1. `dense` are the texts'
     vectors of that path."""
     raw = uncalibrated(model, features, dense, path)
+    by = model.path(path)
+    favour = np.zeros((len(dense), 1), dtype=np.float32) if by.own is None else dense @ by.own
     return {
-        head.name: calibrated(head, model.path(path).calibrations[head.name], raw[head.name]) for head in model.heads
+        head.name: calibrated(
+            head, by.calibrations[head.name], raw[head.name], favour if by.own is None else favour[:, head.columns]
+        )
+        for head in model.heads
     }
 
 
@@ -140,10 +147,10 @@ def votes(model: Model, lexicon: Floats, dense: Floats, path: PathName) -> Float
     return result
 
 
-def calibrated(head: Head, calibration: Calibration, given: Floats) -> Floats:
-    """Probabilities after temperature and shift."""
+def calibrated(head: Head, calibration: Calibration, given: Floats, favour: Floats | float = 0.0) -> Floats:
+    """Probabilities after temperature and shift, and with what an organisation's own labels favour."""
     given = np.clip(given, _TINY, 1 - _TINY)
-    prior = np.array(calibration.prior or [0.0], dtype=np.float32)
+    prior = np.array(calibration.prior or [0.0], dtype=np.float32) + favour
     if head.many:
         logits = np.log(given / (1 - given)) / calibration.temperature + calibration.shift + prior
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)

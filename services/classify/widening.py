@@ -85,6 +85,7 @@ def _with_labels(model: Model, head: Head, labels: tuple[str, ...]) -> Model:
             dense_weights=wider(path.dense_weights),
             bias=wider(path.bias, _IMPROBABLE),
             calibrations=calibrations,
+            own=None if path.own is None else wider(path.own),
         )
 
     heads = tuple(
