@@ -85,7 +85,7 @@ def test_every_command_of_the_runbook_exists() -> None:
         for name, command in get_command(app).commands.items()
         for sub in (getattr(command, "commands", None) or ("",))
     }
-    used = set(re.findall(r"(?:^|`)palette\s((?:dead-letters|rules|keys) [a-z]+|[a-z-]+)", RUNBOOK, re.MULTILINE))
+    used = set(re.findall(r"(?:^|`)palette\s((?:dead-letters|rules|keys|model) [a-z]+|[a-z-]+)", RUNBOOK, re.MULTILINE))
     assert used
     assert used <= known
 
