@@ -1,8 +1,8 @@
-"""Agreement of the corpus with a second, blind labelling of 400 of its texts: `python -m services.classify.training.agreement`.
+"""How far a second, blind labelling of 400 texts agrees: `python -m services.classify.training.agreement`.
 
-The second reader saw the texts in random order and the guide with its entries shuffled, not the labels. Both readers are
-of the same kind, machines under the project's guide: the figures say how clear the guide is, not how true the labels
-are, and are no agreement between people.
+The second reader saw the texts in random order and the guide with its entries shuffled, not the labels. Both readers
+are of the same kind, machines under the project's guide: the figures say how clear the guide is, not how true the
+labels are, and are no agreement between people.
 """
 
 import hashlib
@@ -57,9 +57,8 @@ def main() -> None:
     same = sum(a == b for a, b in zip(*mains, strict=True)) / len(both)
     print(f"| main area | {same:.3f} | {cohen_kappa_score(*mains):.3f} |")
     shared = sum(len(set(e.areas) & set(s.areas)) for e, s in both)
-    print(
-        f"areas, micro-F1 of one against the other: {2 * shared / sum(len(e.areas) + len(s.areas) for e, s in both):.3f}"
-    )
+    named = sum(len(e.areas) + len(s.areas) for e, s in both)
+    print(f"areas, micro-F1 of one against the other: {2 * shared / named:.3f}")
     differ = Counter((e.stage, s.stage) for e, s in both if e.stage != s.stage)
     print("stages that differ:", ", ".join(f"{a}/{b} {count}" for (a, b), count in differ.most_common(_MOST_SHOWN)))
 
