@@ -19,14 +19,15 @@ from services.classify.features import Featuriser, Floats
 from services.classify.language import ENGLISH, language_of
 from services.classify.language import UNKNOWN as NO_LANGUAGE
 from services.classify.lexicon import Hit, Lexicon
+from services.classify.likeness import Alike, ThemeExamples
 from services.classify.model import NO_KIND, Model, PathName, probabilities
 from services.classify.phrases import Phrase, digest_of, sequences_of
 from services.classify.ratings import favour, sentiment_of
 from services.classify.retiring import Retirement
 from services.classify.taxonomy import UNKNOWN, Taxonomy
-from services.classify.text import clean
+from services.classify.text import Clean, clean
 from services.classify.tokens import Stems, Tokenizer
-from services.contracts.events import AreaTag, Author, Intent, Rating, Sentiment, Tags, Unsure, Versions
+from services.contracts.events import AreaTag, Author, Evidence, Intent, Rating, Sentiment, Tags, Unsure, Versions
 
 MOST_AREAS = 3
 MOST_SECONDARY = 2
@@ -104,6 +105,7 @@ class Tagger:
         self._featuriser = Featuriser(model.vocabulary, stems, self._lexicon, taxonomy)
         self._evidencer = Evidencer(model, self._lexicon, stems, taxonomy)
         self._retirement = Retirement(model, taxonomy)
+        self._theme_examples = ThemeExamples(taxonomy, static.encode, model.fast.near)
         self._sentiment_order = [model.head("sentiment").labels.index(name) for name in _SENTIMENTS]
 
     def tag(self, batch: Sequence[TagInput]) -> list[Tags]:
@@ -159,23 +161,51 @@ class Tagger:
         own_work = {doc for doc, found in hits.items() if any(self._is_own_work(hit) for hit in found)}
         _favour_own_work(chances["stage"], self.model.head("stage").labels.index(UNKNOWN), batch, own_work)
         orphaned = self._retirement(chances)
+        alike = self._theme_examples.find([c.text for c in reading.texts])
         drafts = []
         for doc, item in enumerate(batch):
             language = language_of(reading.texts[doc].text, item.language)
             row = {head: chances[head][doc] for head in chances}
             gone = [head for head, found in orphaned.items() if found[doc]]
-            drafts.append(
-                self._decided(
-                    item, row, path=paths[doc], hits=hits[doc], words=int(words[doc]), language=language, gone=gone
-                )
+            tags, decided = self._decided(
+                item, row, path=paths[doc], hits=hits[doc], words=int(words[doc]), language=language, gone=gone
             )
+            drafts.append((self._with_alike(tags, alike[doc], item, reading.texts[doc]), decided))
         evidence = self._evidencer(reading, [decided for _, decided in drafts])
         return [
             msgspec.structs.replace(
-                tags, evidence=tuple(e for e in found if e.end <= len(item.text or "")) if found else ()
+                tags, evidence=tuple(e for e in (*found, *tags.evidence) if e.end <= len(item.text or ""))
             )
             for (tags, _), found, item in zip(drafts, evidence, batch, strict=True)
         ]
+
+    def _with_alike(self, tags: Tags, alike: Sequence[Alike], item: TagInput, read: Clean) -> Tags:
+        """Tags with the themes that sentences are like, after those that phrases found, and with these sentences."""
+        if not alike:
+            return tags
+        silent = _silent_kind(tags.sentiment, tags.sentiment_confidence)
+        own_work = tags.stage == UNKNOWN or item.author == "employee"
+        room = MOST_THEMES - len(tags.themes)
+        added = [
+            found
+            for found in alike
+            if found.theme not in tags.themes and self._is_meant(found.theme, silent=silent, own_work=own_work)
+        ][:room]
+        spans = [(found, *read.stored(found.start, found.end)) for found in added]
+        return msgspec.structs.replace(
+            tags,
+            themes=(*tags.themes, *(found.theme for found in added)),
+            evidence=tuple(
+                Evidence(head="theme", label=found.theme, start=start, end=end, like=found.example)
+                for found, start, end in spans
+            ),
+        )
+
+    def _is_meant(self, theme: str, *, silent: str, own_work: bool) -> bool:
+        """Whether somebody who feels so may mean a theme: none of the `silent` kind, and none of employees' own work
+        unless that is what the text is about."""
+        known = self.taxonomy.theme.get(theme)
+        return known is not None and known.kind != silent and (known.stage != UNKNOWN or own_work)
 
     def _chances(self, reading: Reading, hurry: Sequence[bool]) -> tuple[dict[str, Floats], list[PathName]]:
         """Probabilities per head, by the path that each text took."""
@@ -314,7 +344,7 @@ class Tagger:
         for hit in hits:
             head, label, _ = self._lexicon.labels[hit.label]
             theme = self.taxonomy.theme.get(label) if head == "theme" else None
-            if theme is None or theme.kind == silent or (theme.stage == UNKNOWN and not own_work):
+            if theme is None or not self._is_meant(label, silent=silent, own_work=own_work):
                 continue
             weight[label] += min(hit.words, _LONG)
             if label not in best:

@@ -140,12 +140,14 @@ class Unsure(Event, frozen=True, kw_only=True):
 
 
 class Evidence(Event, frozen=True, kw_only=True):
-    """Words that earned a label: a span of the stored text."""
+    """Words that earned a label: a span of the stored text. `like`: they are like that example of the label's in the
+    taxonomy, counted from 1; None: they say it themselves."""
 
     head: str
     label: str
     start: int
     end: int
+    like: int | None = None
 
 
 class Versions(Event, frozen=True, kw_only=True):

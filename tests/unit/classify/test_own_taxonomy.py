@@ -207,3 +207,46 @@ def test_what_makes_no_sense_is_refused_with_its_line(changed: Changed, change: 
         read_taxonomy(changed(change))
 
     assert any(message in str(problem) and problem.line > 1 for problem in refused.value.problems), refused.value
+
+
+# ---- themes by example ----------------------------------------------------------------------------------------------
+
+
+def with_charging_theme(data: dict[str, Any]) -> None:
+    data["themes"].append(
+        {
+            "id": "charging-fails",
+            "name": "charging fails",
+            "stage": "use",
+            "area": "product",
+            "examples": list(CHARGING),
+        }
+    )
+
+
+def test_a_theme_without_phrases_is_found_by_its_examples_and_names_the_nearest(changed: Changed) -> None:
+    own = load_tagger(changed(with_charging_theme), full=False)
+
+    found = [(text, t) for text, t in zip(UNTAUGHT_CHARGING, tags(own, UNTAUGHT_CHARGING), strict=True)]
+    assert sum("charging-fails" in t.themes for _, t in found) >= 4
+    assert not any("charging-fails" in t.themes for t in tags(own, NOT_CHARGING))
+    spans = [e for _, t in found for e in t.evidence if e.label == "charging-fails"]
+    assert all(e.head == "theme" and e.like is not None and 1 <= e.like <= len(CHARGING) for e in spans)
+
+
+def test_the_sentence_that_is_alike_is_shown_and_no_more_of_the_text(changed: Changed) -> None:
+    own = load_tagger(changed(with_charging_theme), full=False)
+    before = "The hotel was fine &amp; clean, breakfast was good. "
+    text = before + "Both rapid chargers on the motorway were out of order last night. We will come again."
+
+    (found,) = tags(own, [text])
+    spans = [text[e.start : e.end] for e in found.evidence if e.label == "charging-fails"]
+    assert spans == ["Both rapid chargers on the motorway were out of order last night."]
+
+
+def test_praise_is_not_given_a_problem_by_likeness(changed: Changed) -> None:
+    own = load_tagger(changed(with_charging_theme), full=False)
+
+    (found,) = tags(own, ["Lovely fast chargers at the motorway services, all of them worked, absolutely brilliant!"])
+    assert found.sentiment == "positive"
+    assert found.themes == () or "charging-fails" not in found.themes
