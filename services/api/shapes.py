@@ -85,10 +85,19 @@ def feedback_detail(voice: Voice, *, actions: Iterable[str]) -> dict[str, Any]:
         "solicited": event.solicited,
         "author": event.author,
         "conversation_id": event.conversation_id,
+        "conversation": _conversation(tagged),
+        "turns": [_plain(turn) for turn in event.turns],
         "mode": event.mode,
         "masks": [_plain(mask) for mask in event.masks],
         "actions": list(actions),
     }
+
+
+def _conversation(tagged: FeedbackClassified | None) -> dict[str, Any] | None:
+    """The event that stands for the conversation, and, where this is it, the parts that its tags tell of."""
+    if tagged is None or tagged.conversation is None:
+        return None
+    return {"head": tagged.conversation.head, "parts": [part.id for part in tagged.conversation.parts]}
 
 
 def action_item(action: Action) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from services.contracts.topics import FEEDBACK_CLASSIFIED, FEEDBACK_RECEIVED
 from services.kit.kafka import client_settings
 from services.kit.settings import Settings
 
-MOST_MESSAGES = 300_000
-"""How far a partition is read back at most, however much was written since."""
+MOST_MESSAGES = 60_000
+"""How far a partition is read back at most: about eight seconds, while the batch that needs it waits."""
 _MARK = b'"conversation":{'
 _AT_ONCE = 500
 _PATIENCE = 20
@@ -48,10 +48,10 @@ class KafkaLog:
         place = TopicPartition(FEEDBACK_RECEIVED, partition)
         found: dict[int, FeedbackReceived] = {}
         try:
-            for offset in sorted(offsets):
-                for record in self._records(place, offset, offset + 1):
-                    if record.offset == offset and (event := _read(record, FeedbackReceived)):
-                        found[offset] = event
+            for run in _runs(offsets):
+                for record in self._records(place, run[0], run[-1] + 1):
+                    if record.offset in run and (event := _read(record, FeedbackReceived)):
+                        found[record.offset] = event
         except KafkaError as error:
             raise Unavailable(f"Kafka does not answer ({type(error).__name__})") from None
         return found
@@ -87,6 +87,17 @@ class KafkaLog:
             idle = 0 if records else idle + 1
             if idle == _PATIENCE:
                 raise Unavailable("Kafka did not give the conversations back in time")
+
+
+def _runs(offsets: Sequence[int]) -> list[list[int]]:
+    """Offsets in order, those together that one fetch brings anyway."""
+    runs: list[list[int]] = []
+    for offset in sorted(offsets):
+        if runs and offset - runs[-1][-1] < _AT_ONCE:
+            runs[-1].append(offset)
+        else:
+            runs.append([offset])
+    return runs
 
 
 def _read(record: Any, kind: Any) -> Any:
