@@ -13,6 +13,15 @@ from services.api.wording import cap, count, listed
 from services.contracts.events import FeedbackCorrected, Tags
 
 _MOST_REASONS = 2
+_FEW = 20
+"""Below so many texts that two people answered, κ is a number and no finding."""
+_STRENGTHS = (
+    (0.8, "they agree almost always"),
+    (0.6, "they agree well"),
+    (0.4, "they agree by halves"),
+    (0.2, "they agree little"),
+    (0.0, "they hardly agree more than by chance"),
+)
 _HEADS = {
     "stage": "the step",
     "areas": "the part",
@@ -35,7 +44,7 @@ _WHY = {
     "costly": "a mistake here would be costly",
     "frequent": "many others speak of the same",
     "sample": "drawn to check what Palette is sure of",
-    "second_look": "somebody else has answered; say what you think without knowing what they said",
+    "second_look": "somebody else has answered it, too: what do you say?",
 }
 TOLD = {
     "kept": "Kept, thank you.",
@@ -132,7 +141,7 @@ def _chance(better_in: float) -> str:
     if better_in >= 95:
         return f"That is hardly chance: {drawn}."
     if better_in >= 80:
-        return f"That is probably no chance: {drawn}."
+        return f"That is probably not chance: {drawn}."
     return f"That may well be chance: {drawn}."
 
 
@@ -165,19 +174,21 @@ def agreement(found: Kappa) -> str:
     what = _HEADS.get(found.head, found.head)
     if not found.events or found.alike is None:
         return f"{cap(what)}: nobody has answered the same text twice."
-    same = f"{found.alike:.0%}".replace("%", " %")
+    same = round(found.alike * found.events)
     told = f"{cap(what)}: the same answer for {same} of {count(found.events, 'text')} that two people looked at"
     if found.kappa is None:
         return f"{told}; all gave one and the same label, so chance could explain it."
-    return f"{told}; beyond chance that is {_strength(found.kappa)} (κ {found.kappa:.2f})."
+    if found.events < _FEW:
+        return f"{told}; too few to judge by (κ {found.kappa:.2f})."
+    return f"{told}; {_strength(found.kappa)} (κ {found.kappa:.2f})."
 
 
 def _strength(kappa: float) -> str:
-    """Landis and Koch's words, plainer."""
-    for bound, word in ((0.8, "very strong"), (0.6, "strong"), (0.4, "moderate"), (0.2, "weak"), (0.0, "very weak")):
+    """Landis and Koch's bounds, in plainer words."""
+    for bound, words in _STRENGTHS:
         if kappa > bound:
-            return word
-    return "none"
+            return words
+    return "no more than by chance"
 
 
 def question(found: Question, names: Names) -> str:
@@ -188,25 +199,24 @@ def question(found: Question, names: Names) -> str:
 
 def question_facts(found: Question) -> str:
     """How often, and who."""
+    times = "once" if found.times == 1 else count(found.times, "time")
     texts = count(found.of, "text")
-    return (
-        f"{listed(list(found.people))} chose differently {count(found.times, 'time')}, of {texts} given either label."
-    )
+    return f"{listed(list(found.people))} chose differently {times}, in {texts} that got either label."
 
 
 def said(corrected: FeedbackCorrected, names: Names) -> str:
     """What one person said of a text's tags: what was changed, or that they are right."""
-    changed = " · ".join(_changed(corrected, names))
+    changed = " · ".join(_changed(corrected, corrected.of.tags, names))
     return f"says: {changed}" if changed else "says that the tags are right"
 
 
-def confirms(corrected: FeedbackCorrected) -> bool:
-    """Whether a person left the tags as they were."""
-    return not _changed(corrected, Names(None))
+def confirms(corrected: FeedbackCorrected, tags: Tags) -> bool:
+    """Whether a person said what these tags say."""
+    return not _changed(corrected, tags, Names(None))
 
 
-def _changed(corrected: FeedbackCorrected, names: Names) -> list[str]:
-    asked, tags = corrected.correction, corrected.of.tags
+def _changed(corrected: FeedbackCorrected, tags: Tags, names: Names) -> list[str]:
+    asked = corrected.correction
     found = []
     if asked.stage not in {None, tags.stage}:
         found.append(names.stage(asked.stage))

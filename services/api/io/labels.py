@@ -17,12 +17,12 @@ _corrected = msgspec.json.Decoder(FeedbackCorrected)
 
 
 def labelled(connection: Connection, *, one_by_one: bool = False) -> int:
-    """How many texts somebody has labelled. What has no words, or tells of an employee's own work, teaches nothing.
+    """How many texts somebody has labelled. What has no words teaches nothing.
     `one_by_one`: without those that a team handed on with a whole case, at which nobody looked singly."""
     query = (
         select(func.count(func.distinct(db.corrections.c.event)))
         .join(db.feedback, db.feedback.c.id == db.corrections.c.event)
-        .where(func.coalesce(db.feedback.c.text, "") != "", db.feedback.c.channel != "employee")
+        .where(func.coalesce(db.feedback.c.text, "") != "")
     )
     if one_by_one:
         query = query.where(db.corrections.c.asked != NOT_OURS)

@@ -130,10 +130,11 @@ def _heading(by: str, today: Today, a_day: int) -> str:
 
 def _today(connection: Connection, by: str, now: datetime) -> Today:
     said = labels.said_by(connection, by=by, day=now) if by else []
+    first = reviews.first_tags(connection, [one.of.id for one in said])
     return Today(
         asked=sum(one.correction.asked == "review" for one in said),
         given=len(said),
-        right=sum(learning_words.confirms(one) for one in said),
+        right=sum(learning_words.confirms(one, first[one.of.id].of.tags) for one in said),
     )
 
 
