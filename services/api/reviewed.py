@@ -128,4 +128,5 @@ def _line(label: Opinion, voice: Voice, group: str) -> dict[str, Any]:
         "author": event.author,
         "language": event.language,
         "rating": event.rating,
+        "turns": event.turns,
     }

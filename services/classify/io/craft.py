@@ -9,13 +9,16 @@ import numpy as np
 
 from services.classify.adapting import LabelledText, adapt
 from services.classify.artefact import DIGEST, FOLDER, load, save
+from services.classify.experience import Part, tag
 from services.classify.features import Floats
 from services.classify.io.versions import Files
 from services.classify.io.workshop import Craft
 from services.classify.learning.judging import Answer
 from services.classify.learning.reviewed import Reviewed
+from services.classify.loading import under_taxonomy
 from services.classify.model import PathName
-from services.classify.tagger import Tagger, TagInput
+from services.classify.reading import said
+from services.classify.tagger import Tagger
 from services.contracts.errors import Misconfigured
 
 _AT_ONCE = 16
@@ -31,35 +34,32 @@ FILES = Files[Tagger](save=lambda tagger, folder: save(tagger.model, folder), di
 
 
 def with_version(tagger: Tagger, folder: Path) -> Tagger:
-    """The tagger with the model of a folder. Raises Misconfigured when it does not fit phrases and taxonomy."""
+    """The tagger with the model of a folder, under the tagger's taxonomy. Raises Misconfigured when it does not fit."""
     model = load(folder)
     if model.lexicon != tagger.model.lexicon:
         raise Misconfigured(["The model was made with other phrases than this version of Palette has."])
-    labels = {head.name: (head.labels, head.columns) for head in model.heads}
-    if labels != {head.name: (head.labels, head.columns) for head in tagger.model.heads}:
-        raise Misconfigured(["The model was made for other labels than this version of Palette has."])
-    return tagger.with_model(model)
+    return under_taxonomy(model, tagger)
 
 
 def craft_on(champion: Tagger, *, shipped: Path = FOLDER) -> Craft[Tagger]:
     """How to learn and to answer, beside the champion of the moment. Vectors are reckoned once for each text."""
-    model = load(shipped)
-    base = Tagger(
-        model,
+    remembering = Tagger(
+        champion.model,
         champion.phrases,
         champion.taxonomy,
         static=_Remembering(champion, "fast"),
-        full=_Remembering(champion, "full"),
+        full=_Remembering(champion, "full") if champion.has_full else None,
     )
+    base = under_taxonomy(load(shipped), remembering)
 
-    def learnt(reviewed: Sequence[Reviewed], version: str = model.version) -> Tagger:
-        return base.with_model(adapt(base, [_labelled(item) for item in reviewed], version=version))
+    def learnt(reviewed: Sequence[Reviewed]) -> Tagger:
+        return base.with_model(adapt(base, [_labelled(item) for item in reviewed], version=base.model.version))
 
-    said = f"{digest_of(shipped)}/{base.versions.taxonomy}/{base.versions.lexicon}"
+    ground = f"{digest_of(shipped)}/{base.model.taxonomy}/{base.versions.taxonomy}/{base.versions.lexicon}"
     return Craft(
-        champion=base.with_model(champion.model),
+        champion=remembering,
         version=champion.versions.model,
-        base=hashlib.sha256(said.encode()).hexdigest(),
+        base=hashlib.sha256(ground.encode()).hexdigest(),
         adapt=learnt,
         tag=_answers,
         named=lambda tagger, name: tagger.with_model(msgspec.structs.replace(tagger.model, version=name)),
@@ -67,16 +67,19 @@ def craft_on(champion: Tagger, *, shipped: Path = FOLDER) -> Craft[Tagger]:
 
 
 def _answers(tagger: Tagger, asked: Sequence[Reviewed]) -> list[Answer]:
-    inputs = [TagInput(item.text, item.rating, item.language, item.author) for item in asked]
     found = []
-    for begin in range(0, len(inputs), _AT_ONCE):
-        found += tagger.tag(inputs[begin : begin + _AT_ONCE])
-    return [Answer(tags.stage, tuple(tag.area for tag in tags.areas)) for tags in found]
+    for begin in range(0, len(asked), _AT_ONCE):
+        found += tag([[_part(item)] for item in asked[begin : begin + _AT_ONCE]], tagger)
+    return [Answer(told.tags.stage, tuple(area.area for area in told.tags.areas)) for told in found]
+
+
+def _part(item: Reviewed) -> Part:
+    return Part(item.text, item.rating, item.language, item.author, turns=item.turns)
 
 
 def _labelled(item: Reviewed) -> LabelledText:
     return LabelledText(
-        text=item.text,
+        text=said(item.text, author=item.author, turns=item.turns).all_of_it,  # as tagging reads it
         stage=item.stage,
         areas=item.areas,
         sentiment=item.sentiment,

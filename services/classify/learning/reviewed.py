@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from services.contracts.errors import BadMessage
-from services.contracts.events import Author, Intent, Rating, Sentiment
+from services.contracts.events import Author, Intent, Rating, Sentiment, Turn
 
 MOST = 20_000
 """Labels in one handing-over; more would only be slower."""
@@ -35,6 +35,7 @@ class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
     author: Author = "customer"
     language: str | None = None
     rating: Rating | None = None
+    turns: tuple[Turn, ...] = ()
 
 
 _decoder = msgspec.json.Decoder(Reviewed)
