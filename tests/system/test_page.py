@@ -245,3 +245,49 @@ def test_paper_shows_the_palette_whole(page: Page) -> None:
 def _an_open_case(page: Page) -> str:
     page.goto("/actions?state=open&kind=cause")
     return str(page.locator("[data-item]").first.get_attribute("data-open"))
+
+
+def test_three_texts_are_labelled_by_keyboard_alone_and_the_last_answer_is_changed(page: Page) -> None:
+    page.goto("/teach")
+    page.get_by_label("Your name").fill("Ana")
+    page.keyboard.press("Enter")
+    progress, lesson = page.locator(".progress"), page.locator(".lesson")
+    before = int(progress.inner_text().split()[0])  # corrections of other tests are labels, too
+
+    page.keyboard.press("y")
+    expect(progress).to_contain_text(f"{before + 1} of 60 labels")
+    page.keyboard.press("g")
+    page.keyboard.press("3")
+    page.keyboard.press("Shift+6")
+    expect(lesson.get_by_role("radio", name="paying")).to_be_checked()
+    expect(lesson.get_by_role("radio", name="price and billing")).to_be_checked()
+    expect(lesson.get_by_role("checkbox", name="people")).to_be_checked()
+    expect(lesson.locator("[data-changed]")).to_contain_text("Keep my choice")
+    page.keyboard.press("Enter")
+    expect(progress).to_contain_text(f"{before + 2} of 60 labels")
+    page.keyboard.press("x")
+    expect(progress).to_contain_text(f"{before + 3} of 60 labels")
+
+    page.keyboard.press("u")
+    expect(lesson.get_by_role("radio", name="no step told")).to_be_checked()
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Kept, thank you.")
+    expect(progress).to_contain_text(f"{before + 3} of 60 labels")
+
+    page.goto("/")
+    expect(page.locator(".newcomer")).to_contain_text(f"{before + 3} of 60 are done")
+
+
+def test_a_text_is_labelled_on_a_phone_without_javascript(browser: Browser, product: Product) -> None:
+    context = browser.new_context(java_script_enabled=False, base_url=product.url, viewport=PHONE)
+    page = context.new_page()
+    page.goto("/review")
+    page.get_by_label("Your name").fill("Bo")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.locator("h1")).to_have_text("5 texts for today")
+    page.locator(".lesson label", has_text="setting up").click()
+    page.get_by_role("button", name="Keep my choice").click()
+    expect(page.get_by_role("status")).to_contain_text("Kept, thank you.")
+    expect(page.locator("h1")).to_have_text("4 more for today")
+    context.close()

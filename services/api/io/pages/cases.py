@@ -139,15 +139,15 @@ class Cases:
         if action is None:
             return self._renderer.nothing(request)
         by = form.get("by", "").strip()[:MAX_NAME]
+        declined = form.get("command") == NOT_OURS
         body = CommandBody(
             command=form.get("command", ""),
             by=by,
             comment=form.get("comment", "").strip() or None,
             to=form.get("to", "").strip() or None,
-            stage=form.get("stage") or None,
-            areas=(form["area"],) if form.get("area") else None,
+            stage=(form.get("stage") or None) if declined else None,
+            areas=(form["area"],) if declined and form.get("area") else None,
         )
-        declined = body.command == NOT_OURS
         try:
             key, caller = form.get("key") or None, caller_of(request)
             expected = expected_revision(form.get("revision") or None)
