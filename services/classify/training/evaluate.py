@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from services.classify.artefact import load
@@ -20,30 +19,13 @@ from services.classify.tagger import Tagger, TagInput
 from services.classify.training.corpus import read_corpus
 from services.classify.training.figures import judged, stage_table, table, tagged_unseen
 from services.classify.training.fit import Fitter
+from services.classify.training.own_labels import gains, gains_table
+from services.classify.training.realtexts import REAL, read_real
 from services.classify.training.train import POLICY, shipped_fitter
-from services.contracts.events import Rating, Tags
+from services.contracts.events import Tags
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "eval" / "real-dev.jsonl"
 _SECONDS = 5.0
 _LIVE_BATCH = 32
-
-
-class RealText(msgspec.Struct, frozen=True):
-    """A labelled real text. For measuring only: no text of it, and no model trained on it, enters the product."""
-
-    text: str
-    industry: str
-    stage: str
-    areas: tuple[str, ...]
-    sentiment: str
-    intent: str
-    severity: int
-    stars: float | None = None
-
-    @property
-    def input(self) -> TagInput:
-        """As it would be tagged: with its stars, where it has any."""
-        return TagInput(text=self.text, rating=Rating(kind="stars", value=self.stars) if self.stars else None)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Figures of the classifier.")
     parser.add_argument("--real", type=Path, default=REAL, help="labelled real texts, JSON lines")
     parser.add_argument("--corpus", action="store_true", help="also the corpus, by folds over industries (slow)")
+    parser.add_argument(
+        "--own-labels", action="store_true", help="also what 30 and 60 labels of a source are worth (slow)"
+    )
     options = parser.parse_args(arguments)
     fitter, model = shipped_fitter(), load()
     if options.corpus or not options.real.is_file():
@@ -72,13 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
         "full path": judged(_tagger(fitter, cascade=ALL_FULL).tag(inputs), real),
     }
     print(f"## Real texts ({len(real)})\n{table(columns)}\n\n{stage_table(columns)}\n")
+    if options.own_labels:
+        by_labels = {labels: gains(_tagger(fitter, cascade=ALL_FULL), real, labels) for labels in (30, 60)}
+        print(f"## After own labels of a source, full path\n{gains_table(by_labels)}\n")
     _speeds(inputs)
-
-
-def read_real(path: Path = REAL) -> list[RealText]:
-    """The real texts of a file."""
-    decoder = msgspec.json.Decoder(RealText)
-    return [decoder.decode(line) for line in path.read_bytes().splitlines() if line.strip()]
 
 
 def _tagger(fitter: Fitter, *, full: bool = True, cascade: Cascade | None = None) -> Tagger:
