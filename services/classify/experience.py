@@ -160,16 +160,17 @@ def _without_the_customer(tags: Tags) -> Tags:
 
 
 def _in_context(tags: Tags, context: Tags) -> Tags:
-    """Stage and areas from all that was said, where the customer's own words leave them open."""
-    doubts = {doubt.head for doubt in tags.unsure}
+    """Stage and areas from all that was said, where the customer's own words leave them open: tell nothing, or are
+    in doubt where the whole is not."""
+    settled = {doubt.head for doubt in tags.unsure} - {doubt.head for doubt in context.unsure}
     changes: dict[str, Any] = {}
-    if ("stage" in doubts or tags.stage == UNKNOWN) and context.stage != UNKNOWN:
+    if ("stage" in settled or tags.stage == UNKNOWN) and context.stage != UNKNOWN:
         changes |= {
             "stage": context.stage,
             "stage_confidence": context.stage_confidence,
             "secondary": context.secondary,
         }
-    if ("areas" in doubts or tags.areas[0].area == UNKNOWN) and context.areas[0].area != UNKNOWN:
+    if ("areas" in settled or tags.areas[0].area == UNKNOWN) and context.areas[0].area != UNKNOWN:
         changes["areas"] = context.areas
     taken = {"stage", "areas"} & changes.keys()
     if not taken:
