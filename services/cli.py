@@ -24,7 +24,9 @@ rules = typer.Typer(help="Check and explain the routing rules.", no_args_is_help
 letters = typer.Typer(help="Messages that could not be read.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 models = typer.Typer(help="Versions of the model.", no_args_is_help=True)
+taxonomy = typer.Typer(help="Stages, areas and themes of your own.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
+app.add_typer(taxonomy, name="taxonomy")
 app.add_typer(letters, name="dead-letters")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="model")
@@ -176,6 +178,20 @@ def rules_explain() -> None:
     from services.router import commands
 
     raise typer.Exit(commands.explain())
+
+
+@taxonomy.command("check")
+def taxonomy_check(
+    file: Annotated[Path | None, typer.Argument(help="A taxonomy.yaml; the one in use by default.")] = None,
+    events: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON lines, as for `palette tag`: a sample.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array of findings.")] = False,
+) -> None:
+    """Can it be learnt? What overlaps, what starves; every finding with file, line and a way out."""
+    from services.classify.taxonomy_command import check
+
+    raise typer.Exit(check(file, events=events, as_json=as_json))
 
 
 @keys.command("new")

@@ -136,6 +136,20 @@ class Learner:
         """What a model makes of some of the lessons: head -> texts × labels."""
         return probabilities(model, self._features.of(places), self._vectors[path][list(places)], path)
 
+    def looks_like(self, head_name: str, label: str) -> dict[str, float]:
+        """Of the texts that the model was taught as each other label of a head, the share that looks like a new one."""
+        head, examples = self._wide.head(head_name), self._wide.examples
+        number = head.begin + head.labels.index(label)
+        _, looks_new = self._learnt(head, number, self.paths[-1], np.arange(len(self.extension.lessons)))
+        labels = examples.labels[:, head.columns] > 0
+        counts = labels.sum(axis=0)
+        alike = (labels & looks_new[:, None]).sum(axis=0)
+        return {
+            name: round(float(alike[place] / counts[place]), 3)
+            for place, name in enumerate(head.labels)
+            if counts[place] and name != label
+        }
+
     def _truth(self) -> Floats:
         """Lessons × labels of all heads. Of what a lesson does not say, areas are filled in as the model sees them:
         among the neighbours an empty row of areas would speak against every area."""

@@ -65,6 +65,11 @@ class ThemeExamples:
         }
         self._least = np.array([self.bars[theme.id].least for theme in self._themes])
 
+    def recognised(self, theme: str) -> int:
+        """How many of a theme's examples the others would find."""
+        vectors = self._vectors[[known.id for known in self._themes].index(theme)]
+        return int((_nearest(vectors) >= self.bars[theme].least).sum())
+
     def find(self, texts: Sequence[str]) -> list[tuple[Alike, ...]]:
         """For each text the themes that a sentence of it is like, each once, the most alike first."""
         if not self._themes:
@@ -106,6 +111,12 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 def _own(vectors: Floats) -> float:
     """The likeness to its nearest fellow that all examples but `OWN_SHARE` have."""
+    return float(np.quantile(_nearest(vectors), OWN_SHARE))
+
+
+def _nearest(vectors: Floats) -> Floats:
+    """Of each vector, the likeness to the nearest other one."""
     likeness: NDArray[np.float32] = vectors @ vectors.T
     np.fill_diagonal(likeness, -1.0)
-    return float(np.quantile(likeness.max(axis=1), OWN_SHARE))
+    nearest: Floats = likeness.max(axis=1)
+    return nearest

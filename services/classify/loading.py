@@ -3,6 +3,7 @@
 A model is always used under a taxonomy: former ids renamed, labels of the organisation's own learnt.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.classify.artefact import FOLDER, load
@@ -26,33 +27,42 @@ def load_tagger(
 ) -> Tagger:
     """A tagger ready to work. Without `full` it needs 100 MB less and every text takes the fast path. Raises
     Misconfigured with every problem found, each saying what to do."""
-    model = load(artefact)
     try:
         taxonomy = read_taxonomy(policy_dir)
-        own = read_phrases(OWN)
-        themes = theme_phrases(policy_dir, taxonomy)
+        themes = theme_phrases(policy_dir / PHRASES, taxonomy)
     except PolicyRefused as error:
         raise Misconfigured([str(problem) for problem in error.problems]) from None
     except OSError as error:
         raise Misconfigured([f"The policy folder has no readable {Path(str(error.filename)).name}."]) from None
-    problems = (
-        []
-        if digest_of(own) == model.lexicon
-        else ["The model was trained with other phrases than services/classify/lexicon holds; run `make train`."]
-    )
-    problems += misfits(renamed(model, taxonomy), taxonomy)
-    if problems:
-        raise Misconfigured(problems)
+    base = untaught_tagger(taxonomy, themes, artefact=artefact, full=full, cascade=cascade)
+    return under_taxonomy(base.model, base)
+
+
+def untaught_tagger(
+    taxonomy: Taxonomy,
+    themes: Sequence[Phrase],
+    *,
+    artefact: Path = FOLDER,
+    full: bool = True,
+    cascade: Cascade | None = None,
+) -> Tagger:
+    """A tagger with a model as it was trained, under a taxonomy whose own labels it has not learnt. Raises
+    Misconfigured."""
+    model = load(artefact)
+    own = read_phrases(OWN)
+    if digest_of(own) != model.lexicon:
+        raise Misconfigured(
+            ["The model was trained with other phrases than services/classify/lexicon holds; run `make train`."]
+        )
     static, slow = load_table(), MiniLM() if full else None
-    phrases = renamed_phrases(own, taxonomy) + themes
-    base = Tagger(renamed(model, taxonomy), phrases, taxonomy, static=static, full=slow, cascade=cascade)
-    return under_taxonomy(model, base)
+    phrases = (*renamed_phrases(own, taxonomy), *themes)
+    return Tagger(renamed(model, taxonomy), phrases, taxonomy, static=static, full=slow, cascade=cascade)
 
 
-def theme_phrases(policy_dir: Path, taxonomy: Taxonomy) -> tuple[Phrase, ...]:
-    """The phrases of a policy folder under the taxonomy's present ids. Raises PolicyRefused, OSError."""
+def theme_phrases(folder: Path, taxonomy: Taxonomy) -> tuple[Phrase, ...]:
+    """The phrases of a folder under the taxonomy's present ids. Raises PolicyRefused, OSError."""
     known = {theme.id for theme in taxonomy.themes} | taxonomy.former["theme"].keys()
-    return renamed_phrases(read_phrases(policy_dir / PHRASES, themes=known), taxonomy)
+    return renamed_phrases(read_phrases(folder, themes=known), taxonomy)
 
 
 def under_taxonomy(model: Model, tagger: Tagger) -> Tagger:
