@@ -57,6 +57,7 @@ TOLD = {
     "away": "It could not be sent just now. Nothing was changed; try again in a moment.",
     "learning": "Palette is still learning from the labels. Look again in a minute.",
     "learnt": "Palette has learnt from the labels.",
+    "too-few": "The labels come from too few customers to judge a model by. Some more, and Palette tries again.",
     "not-learnt": "Palette could not learn just now; the labels are kept. Try again in a moment.",
     "in_force": "In force now, everywhere.",
     "pending": "Said; it takes a moment until it is in force everywhere.",

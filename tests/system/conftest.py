@@ -1,11 +1,14 @@
 """A running product for tests that may share one, and a way to make more."""
 
 import gc
+import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.system.product import Product
 
@@ -35,6 +38,22 @@ def make_product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 def product(make_product: Callable[..., Product]) -> Product:
     """One running product without the sample, shared by the tests of a module."""
     return make_product().start()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = os.environ.get("PALETTE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        message = "NOT TESTED: browser (apt install chromium)"
+        if os.environ.get("PALETTE_TEST_REQUIRE_ALL") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

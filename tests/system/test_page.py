@@ -3,9 +3,7 @@
 It stands on a store full of the sample, with the router's real fold behind the buttons instead of Kafka.
 """
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from prometheus_client import CollectorRegistry
 
 from services.api.app import Parts, build
@@ -76,22 +74,6 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     running = Product(tmp_path_factory.mktemp("page"))
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = os.environ.get("PALETTE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        message = "NOT TESTED: browser (apt install chromium)"
-        if os.environ.get("PALETTE_TEST_REQUIRE_ALL") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -277,6 +259,22 @@ def test_three_texts_are_labelled_by_keyboard_alone_and_the_last_answer_is_chang
 
     page.goto("/")
     expect(page.locator(".newcomer")).to_contain_text(f"{before + 3} of 60 are done")
+
+
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop-light", "phone-dark"]
+)
+def test_a_text_to_label_breaks_no_accessibility_rule_and_fits(page: Page, viewport: Any, scheme: Any) -> None:
+    page.set_viewport_size(viewport)
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/teach")
+    page.get_by_label("Your name").fill("Cy")
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_text("and which parts besides").click()
+    page.locator(".lesson .chip").first.click()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
 def test_a_text_is_labelled_on_a_phone_without_javascript(browser: Browser, product: Product) -> None:

@@ -190,6 +190,17 @@ def test_at_thirty_labels_palette_learns_and_says_what_was_measured_and_how_sure
     assert [word for word in INTERNAL if word in page_of(html).text.lower()] == []
 
 
+def test_labels_that_cannot_be_judged_do_not_stand_in_the_way_of_the_next_text(
+    ana: TestClient, classifier: StandInClassifier
+) -> None:
+    label(ana, max(0, 30 - given(ana.get("/teach").text)))
+    classifier.too_few = True
+    html = ana.post("/teach/learn").text
+
+    assert "come from too few customers" in html
+    assert 'class="lesson"' in html
+
+
 def test_a_model_that_looks_worse_is_said_to_stay_out(ana: TestClient, classifier: StandInClassifier) -> None:
     label(ana, max(0, 30 - given(ana.get("/teach").text)))
     classifier.promote, classifier.reason = False, "worse"

@@ -26,7 +26,7 @@ FIGURES = {
 
 
 class StandInClassifier(Classifier):
-    """`promote` and `reason` are the next verdict; `away` makes it refuse."""
+    """`promote` and `reason` are the next verdict; `away` makes it refuse, `too_few` judge nothing."""
 
     def __init__(self, engine: EnginePublisher) -> None:
         self._engine = engine
@@ -35,6 +35,7 @@ class StandInClassifier(Classifier):
         ]
         self.promote, self.reason = True, "better"
         self.away = False
+        self.too_few = False
         self.lines: list[bytes] = []
         self._name = f"local-{uuid4().hex[:8]}"
 
@@ -47,6 +48,9 @@ class StandInClassifier(Classifier):
     def challenge(self, labels: list[bytes], *, by: str, first: bool) -> dict[str, Any]:
         champion = self.models()["in_force"]
         self.lines = labels
+        if self.too_few:
+            verdict = {"promote": False, "reason": "too_few_labels", "because": ["too few"], "figures": {}}
+            return {"champion": champion, "labels": len(labels), "version": None, "digest": None, "verdict": verdict}
         version = self.named(len(self.cards))
         at = datetime.now(UTC).isoformat()
         compared = [{"name": "receive", "items": 9, "champion": 70.0, "challenger": 82.0}]

@@ -56,6 +56,9 @@ class Teaching:
             )
         versions = self._versions() if progress.given >= min(progress.steps) else None
         due = progress.due(learnt=versions.most_labels) if versions is not None else None
+        told = request.query_params.get("said", "")
+        if told == "too-few":
+            due = None  # what could not be judged just now must not stand in the way of the next text
         again = request.query_params.get("again", "")
         lesson = None
         if by and again:
@@ -77,7 +80,7 @@ class Teaching:
             made=made,
             lesson=lesson,
             last=last_of(request),
-            told=learning_words.told(request.query_params.get("said", "")),
+            told=learning_words.told(told),
             stages=stage_choices(known.stages),
             areas=area_choices(known.areas),
             feelings=feeling_choices(),
@@ -107,6 +110,8 @@ class Teaching:
             return shown_at("/teach?said=name", "")
         made = self._models.make(by=by, first=True)
         word = {"running": "learning", "done": "learnt"}.get(made.state, "not-learnt")
+        if word == "learnt" and made.made is not None and made.made.get("version") is None:
+            word = "too-few"
         return shown_at(f"/teach?said={word}", by)
 
     def _versions(self) -> Versions | None:
