@@ -103,17 +103,27 @@ def test_answers_count_but_no_evidence_points_into_them(tagger: Tagger) -> None:
     assert all(span.end <= 3 for span in tags.evidence)
 
 
-def test_order_and_company_change_nothing(tagger: Tagger) -> None:
+def test_order_and_company_change_nothing_on_the_fast_path(tagger: Tagger) -> None:
     texts = [text for text, *_ in PLAIN] * 8
-    together = tagger.tag([TagInput(text=text) for text in texts])
-    assert together[::-1] == tagger.tag([TagInput(text=text) for text in reversed(texts)])
-    alone = one(tagger, texts[5])
+    together = tagger.tag([TagInput(text=text, hurry=True) for text in texts])
+    assert together[::-1] == tagger.tag([TagInput(text=text, hurry=True) for text in reversed(texts)])
+    alone = one(tagger, texts[5], hurry=True)
     assert (alone.stage, alone.areas[0].area, alone.themes, alone.evidence) == (
         together[5].stage,
         together[5].areas[0].area,
         together[5].themes,
         together[5].evidence,
     )
+
+
+def test_who_gets_the_second_look_depends_on_company_and_the_order_does_not(tagger: Tagger) -> None:
+    texts = [text for text, *_ in PLAIN][:30]
+    together = tagger.tag([TagInput(text=text) for text in texts])
+    reversed_too = tagger.tag([TagInput(text=text) for text in reversed(texts)])[::-1]
+    assert [tags.path for tags in together] == [tags.path for tags in reversed_too]
+    for tags, other in zip(together, reversed_too, strict=True):
+        assert (tags.stage, tags.areas[0].area, tags.themes) == (other.stage, other.areas[0].area, other.themes)
+        assert tags.stage_confidence == pytest.approx(other.stage_confidence, abs=0.002)
 
 
 @settings(max_examples=150, deadline=None)
