@@ -32,6 +32,7 @@ from services.contracts.events import AreaTag, Author, Evidence, Intent, Rating,
 MOST_AREAS = 3
 MOST_SECONDARY = 2
 MOST_THEMES = 4
+_THEME_PLACE_FROM = 0.15
 _SECONDARY_FROM = 0.2
 _FEWEST_WORDS = 2
 _KIND_LIFTS_FROM = 1.0
@@ -258,13 +259,14 @@ class Tagger:
         kind, severity, severity_confidence = self._severity(chances, hits, sentiment)
         silent = _silent_kind(sentiment, sentiment_confidence)
         own_work = stage == UNKNOWN or item.author == "employee"
-        themes = self._themes(hits, stage, [a.area for a in areas], silent=silent, own_work=own_work)
+        meant = [hit for hit in hits if self._is_likely(hit, chances)]
+        themes = self._themes(meant, stage, [a.area for a in areas], silent=silent, own_work=own_work)
         theme_ids = tuple(self._lexicon.labels[hit.label][1] for hit in themes)
         lead = self.taxonomy.theme[theme_ids[0]] if theme_ids else None
         unsure = []
         low = Reason.TOO_SHORT if words < _FEWEST_WORDS else Reason.LOW_CONFIDENCE
         if language not in {ENGLISH, NO_LANGUAGE}:
-            unsure = [Unsure(head=head.name, reason=Reason.LANGUAGE) for head in model.heads]
+            unsure = [Unsure(head=head, reason=Reason.LANGUAGE) for head in self.taxonomy.doubt]
         else:
             # a theme that people wrote phrases for, in the very place where the model looks, is a second witness
             if stage_confidence < self.taxonomy.sure_from("stage") and not (lead and lead.stage == stage):
@@ -327,6 +329,18 @@ class Tagger:
             kind = kind or (guess if guess != NO_KIND else None)
             return kind, _CRITICAL, max(float(by_severity[_CRITICAL]), 0.5)
         return (kind if unhappy and severity >= _BAD else None), severity, float(by_severity[severity])
+
+    def _is_likely(self, hit: Hit, chances: dict[str, Floats]) -> bool:
+        """Whether the model sees some sign of the theme's place: a phrase alone is often said in passing."""
+        head, label, _ = self._lexicon.labels[hit.label]
+        theme = self.taxonomy.theme.get(label) if head == "theme" else None
+        if theme is None:
+            return head != "theme"
+        for name, place in (("stage", theme.stage), ("areas", theme.area)):
+            labels = self.model.head(name).labels
+            if place in labels and chances[name][labels.index(place)] < _THEME_PLACE_FROM:
+                return False
+        return True
 
     def _themes(
         self,
