@@ -1,12 +1,11 @@
 """Which texts a person should label first: those that teach most. Knows candidates; knows no store and no model.
 
-Uncertain ones, because there an answer changes something; diverse ones, because thirty answers about one cell teach one
-cell: each further text of a source, stage, area, theme or length adds less. Of near-duplicates one is asked.
+Of each source, stage, area, theme and length about as many as there are of it, because the mix is taught too; among
+those the doubtful ones, because there an answer changes something. Of near-duplicates one is asked.
 """
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,8 +14,9 @@ from services.api.shapes import Voice
 
 _SHORT, _LONG = 60, 300
 _WEIGHTS = {"source": 1.0, "stage": 1.2, "area": 0.8, "theme": 0.6, "length": 0.5}
-_UNCERTAIN = 1.6
-_SELDOM = 0.5
+_UNCERTAIN = 1.0
+
+Trait = tuple[str, str]
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -71,36 +71,43 @@ def choose(candidates: Sequence[Candidate], *, number: int, labelled: Sequence[C
     near = clusters([item.text for item in (*labelled, *candidates)])
     taken = set(near[: len(labelled)])
     left = dict(enumerate(candidates, start=len(labelled)))
+    mix = _mix(candidates)
     seen = Counter(trait for item in labelled for trait in _traits(item))
     found: list[Chosen] = []
     while len(found) < number:
         open_places = [place for place in left if near[place] not in taken]
         if not open_places:
             break
-        best = max(open_places, key=lambda place: (_value(left[place], seen), left[place].id))
+        wanted = {trait: share * (len(labelled) + len(found) + 1) - seen[trait] for trait, share in mix.items()}
+        best = max(open_places, key=lambda place: (_value(left[place], wanted), left[place].id))
         item = left.pop(best)
-        found.append(Chosen(item, tuple(_reasons(item, seen)), round(_value(item, seen), 4)))
+        found.append(Chosen(item, tuple(_reasons(item, seen)), round(_value(item, wanted), 4)))
         taken.add(near[best])
         seen.update(_traits(item))
     return found
 
 
-def _value(item: Candidate, seen: Counter[tuple[str, str]]) -> float:
-    fresh = sum(_WEIGHTS[trait[0]] / math.sqrt(1 + seen[trait]) for trait in _traits(item))
-    return _UNCERTAIN * item.doubt + fresh
+def _mix(candidates: Sequence[Candidate]) -> dict[Trait, float]:
+    """The share of the candidates that has each trait."""
+    counted = Counter(trait for item in candidates for trait in _traits(item))
+    return {trait: count / len(candidates) for trait, count in counted.items()}
 
 
-def _reasons(item: Candidate, seen: Counter[tuple[str, str]]) -> Iterable[str]:
+def _value(item: Candidate, wanted: Mapping[Trait, float]) -> float:
+    missing = sum(_WEIGHTS[trait[0]] * max(-1.0, min(1.0, wanted[trait])) for trait in _traits(item))
+    return _UNCERTAIN * item.doubt + missing
+
+
+def _reasons(item: Candidate, seen: Mapping[Trait, int]) -> Iterable[str]:
     if item.doubt >= 0.5:
         yield "unsure"
     for trait in _traits(item):
-        if not seen[trait]:
+        if not seen.get(trait):
             yield f"first_of_its_{trait[0]}"
-        elif 1 / math.sqrt(1 + seen[trait]) >= _SELDOM:
-            yield f"few_of_its_{trait[0]}"
+    yield "typical"
 
 
-def _traits(item: Candidate) -> tuple[tuple[str, str], ...]:
+def _traits(item: Candidate) -> tuple[Trait, ...]:
     length = "short" if len(item.text) < _SHORT else "long" if len(item.text) > _LONG else "middle"
     traits = [("source", item.source), ("stage", item.stage), ("area", item.area), ("length", length)]
     return (*traits, ("theme", item.theme)) if item.theme else tuple(traits)

@@ -15,7 +15,6 @@ from services.api.shapes import Voice
 from services.contracts import events as e
 from tests.unit.api.builders import NOON, classified, received, tags
 
-STAGES = ("receive", "pay", "use", "get_help", "leave")
 TOPICS = ("parcel", "invoice", "battery", "adviser", "refund", "window", "garden", "ticket", "jacket", "lesson")
 
 
@@ -62,13 +61,22 @@ def test_the_uncertain_come_before_the_certain() -> None:
     assert all("unsure" in c.reasons for c in choose(items, number=3))
 
 
-def test_sources_and_stages_are_covered_before_one_is_exhausted() -> None:
-    items = [a(n, stage_confidence=0.5) for n in range(60)]
-    items += [a(60 + n, source=f"s-{n}", stage=STAGES[n % 5], stage_confidence=0.5) for n in range(10)]
+def test_the_chosen_mirror_the_mix_of_sources_and_stages() -> None:
+    items = [a(n, stage_confidence=0.5) for n in range(40)]
+    items += [a(40 + n, source="chat", stage="pay", stage_confidence=0.5) for n in range(10)]
+    items += [a(50 + n, source="mail", stage="leave", stage_confidence=0.95) for n in range(10)]
     chosen = choose(items, number=12)
+    sources = [c.candidate.source for c in chosen]
 
-    assert {c.candidate.source for c in chosen} >= {f"s-{n}" for n in range(10)}
-    assert "first_of_its_source" in next(c for c in chosen if c.candidate.source == "s-3").reasons
+    assert [sources.count(name) for name in ("shop", "chat", "mail")] == [8, 2, 2]
+    assert "first_of_its_source" in next(c for c in chosen if c.candidate.source == "mail").reasons
+
+
+def test_what_is_labelled_already_counts_towards_the_mix() -> None:
+    items = [a(n) for n in range(20)] + [a(20 + n, source="chat", stage="pay") for n in range(20)]
+    labelled = [a(60 + n) for n in range(6)]
+
+    assert {c.candidate.source for c in choose(items, number=5, labelled=labelled)} == {"chat"}
 
 
 def test_of_near_duplicates_one_is_asked_and_none_of_one_that_is_labelled() -> None:
