@@ -5,6 +5,7 @@ The only module that may import every service, and it does so lazily: each comma
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,28 @@ def tag(context: typer.Context) -> None:
     from services.classify.tag_command import main
 
     raise typer.Exit(main(context.args))
+
+
+@app.command()
+def retag(
+    *,
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="From which day on, as 2026-09-01.")],
+    split: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Where the second period begins; half-way by default.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Compare under this folder.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the new tags: they count, nobody is told.")] = False,
+    rate: Annotated[int, typer.Option(min=1, max=10_000, help="Events written a second, at most.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
+) -> None:
+    """History under the taxonomy of now, beside its tags of then: what is only relabelled, and what really changed."""
+    from services.classify.io.retag import retag
+
+    second = None if split is None else split.replace(tzinfo=UTC)
+    begin = since.replace(tzinfo=UTC)
+    raise typer.Exit(retag(since=begin, split=second, policy=policy, apply=apply, rate=rate, as_json=as_json))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from services.classify.conversations import Conversations
 from services.classify.io.activations import ModelWatch
 from services.classify.io.conversation_log import KafkaLog
 from services.classify.io.craft import FILES, craft_on, digest_of, with_version
-from services.classify.io.versions import Versions
+from services.classify.io.versions import MODELS, Versions
 from services.classify.io.workshop import Workshop, workshop_routes
 from services.classify.loading import PHRASES, load_tagger
 from services.classify.metrics import ClassifyMetrics
@@ -38,8 +38,6 @@ from services.kit.process import Process, return_freed_memory, run
 from services.kit.server import ThreadedServer
 from services.kit.worker import Halt, Worker, run_worker
 
-MODELS = "models"
-"""The folder of versions in the data folder."""
 _MOST_BYTES = 200_000
 
 

@@ -19,6 +19,8 @@ import msgspec
 from services.classify.learning.judging import Verdict
 from services.contracts.errors import Misconfigured
 
+MODELS = "models"
+"""The folder of versions in the data folder."""
 CARD = "card.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,80}")
 _BUILDING = ".building-"
