@@ -20,27 +20,21 @@ from services.classify.language import ENGLISH, language_of
 from services.classify.language import UNKNOWN as NO_LANGUAGE
 from services.classify.lexicon import Hit, Lexicon
 from services.classify.likeness import Alike, ThemeExamples
-from services.classify.model import NO_KIND, Model, PathName, probabilities
+from services.classify.model import Model, PathName, probabilities
 from services.classify.phrases import Phrase, digest_of, sequences_of
 from services.classify.ratings import favour, sentiment_of
 from services.classify.retiring import Retirement
+from services.classify.severity import severity_of
 from services.classify.taxonomy import UNKNOWN, Taxonomy
 from services.classify.text import Clean, clean
+from services.classify.themes import MOST_THEMES, Themes, silent_kind
 from services.classify.tokens import Stems, Tokenizer
 from services.contracts.events import AreaTag, Author, Evidence, Intent, Rating, Sentiment, Tags, Unsure, Versions
 
 MOST_AREAS = 3
 MOST_SECONDARY = 2
-MOST_THEMES = 4
-_THEME_PLACE_FROM = 0.15
 _SECONDARY_FROM = 0.2
 _FEWEST_WORDS = 2
-_KIND_LIFTS_FROM = 1.0
-_FRAGILE_LIFTS_FROM = 1.6
-_CRITICAL = 3
-_BAD = 2
-_PLAINLY = 0.7
-_LONG = 4
 _OWN_WORK_FAVOUR = 3.0
 _SAID_OWN_WORK_FAVOUR = 60.0
 _BATCH = 256
@@ -106,6 +100,7 @@ class Tagger:
         self._featuriser = Featuriser(model.vocabulary, stems, self._lexicon, taxonomy)
         self._evidencer = Evidencer(model, self._lexicon, stems, taxonomy)
         self._retirement = Retirement(model, taxonomy)
+        self._themes = Themes(model, self._lexicon, taxonomy)
         self._theme_examples = ThemeExamples(taxonomy, static.encode, model.fast.near)
         self._sentiment_order = [model.head("sentiment").labels.index(name) for name in _SENTIMENTS]
 
@@ -159,7 +154,7 @@ class Tagger:
         for hit in reading.hits:
             if not hit.negated and self._lexicon.labels[hit.label][0] in {"theme", "severity_kind"}:
                 hits[hit.doc].append(hit)
-        own_work = {doc for doc, found in hits.items() if any(self._is_own_work(hit) for hit in found)}
+        own_work = {doc for doc, found in hits.items() if any(self._themes.is_own_work(hit) for hit in found)}
         _favour_own_work(chances["stage"], self.model.head("stage").labels.index(UNKNOWN), batch, own_work)
         orphaned = self._retirement(chances)
         alike = self._theme_examples.find([c.text for c in reading.texts])
@@ -184,13 +179,13 @@ class Tagger:
         """Tags with the themes that sentences are like, after those that phrases found, and with these sentences."""
         if not alike:
             return tags
-        silent = _silent_kind(tags.sentiment, tags.sentiment_confidence)
+        silent = silent_kind(tags.sentiment, tags.sentiment_confidence)
         own_work = tags.stage == UNKNOWN or item.author == "employee"
         room = MOST_THEMES - len(tags.themes)
         added = [
             found
             for found in alike
-            if found.theme not in tags.themes and self._is_meant(found.theme, silent=silent, own_work=own_work)
+            if found.theme not in tags.themes and self._themes.is_meant(found.theme, silent=silent, own_work=own_work)
         ][:room]
         spans = [(found, *read.stored(found.start, found.end)) for found in added]
         return msgspec.structs.replace(
@@ -201,12 +196,6 @@ class Tagger:
                 for found, start, end in spans
             ),
         )
-
-    def _is_meant(self, theme: str, *, silent: str, own_work: bool) -> bool:
-        """Whether somebody who feels so may mean a theme: none of the `silent` kind, and none of employees' own work
-        unless that is what the text is about."""
-        known = self.taxonomy.theme.get(theme)
-        return known is not None and known.kind != silent and (known.stage != UNKNOWN or own_work)
 
     def _chances(self, reading: Reading, hurry: Sequence[bool]) -> tuple[dict[str, Floats], list[PathName]]:
         """Probabilities per head, by the path that each text took."""
@@ -224,11 +213,6 @@ class Tagger:
             for place in places:
                 paths[place] = "full"
         return chances, paths
-
-    def _is_own_work(self, hit: Hit) -> bool:
-        head, label, _ = self._lexicon.labels[hit.label]
-        theme = self.taxonomy.theme.get(label) if head == "theme" else None
-        return theme is not None and theme.stage == UNKNOWN
 
     def _decided(
         self,
@@ -256,11 +240,13 @@ class Tagger:
         sentiment, sentiment_confidence = _SENTIMENTS[feeling], float(chances["sentiment"][feeling])
         intent_head = model.head("intent")
         wish = int(chances["intent"].argmax())
-        kind, severity, severity_confidence = self._severity(chances, hits, sentiment)
-        silent = _silent_kind(sentiment, sentiment_confidence)
+        named = [label for head, label, _ in (self._lexicon.labels[hit.label] for hit in hits) if head != "theme"]
+        kind, severity, severity_confidence = severity_of(model, chances, named, sentiment)
+        silent = silent_kind(sentiment, sentiment_confidence)
         own_work = stage == UNKNOWN or item.author == "employee"
-        meant = [hit for hit in hits if self._is_likely(hit, chances)]
-        themes = self._themes(meant, stage, [a.area for a in areas], silent=silent, own_work=own_work)
+        themes = self._themes.chosen(
+            hits, chances, stage=stage, areas=[a.area for a in areas], silent=silent, own_work=own_work
+        )
         theme_ids = tuple(self._lexicon.labels[hit.label][1] for hit in themes)
         lead = self.taxonomy.theme[theme_ids[0]] if theme_ids else None
         unsure = []
@@ -308,66 +294,6 @@ class Tagger:
         }
         return tags, Decided(labels, themes, path)
 
-    def _severity(
-        self, chances: dict[str, Floats], hits: Sequence[Hit], sentiment: Sentiment
-    ) -> tuple[str | None, int, float]:
-        """Kind, severity and its confidence. Critical is what the model alone is sure enough of, and an unhappy text
-        that is bad anyway and in which a phrase names the harm. Below, the median of what is probable."""
-        by_severity = chances["severity"]
-        expected = float(by_severity @ np.arange(len(by_severity)))
-        severity = min(int(np.searchsorted(np.cumsum(by_severity), 0.5)), _BAD)
-        named = [self._lexicon.labels[hit.label][1] for hit in hits if self._lexicon.labels[hit.label][0] != "theme"]
-        unhappy = sentiment in {"negative", "mixed"}
-        kind = max(
-            dict.fromkeys(named), key=lambda name: (name != "vulnerable_person", named.count(name)), default=None
-        )
-        needed = _FRAGILE_LIFTS_FROM if kind == "vulnerable_person" else _KIND_LIFTS_FROM
-        lifted = kind is not None and unhappy and expected >= needed
-        if lifted or by_severity[_CRITICAL] >= self.model.critical_from:
-            likely = self.model.head("severity_kind").labels
-            guess = likely[int(np.argmax(chances["severity_kind"]))]
-            kind = kind or (guess if guess != NO_KIND else None)
-            return kind, _CRITICAL, max(float(by_severity[_CRITICAL]), 0.5)
-        return (kind if unhappy and severity >= _BAD else None), severity, float(by_severity[severity])
-
-    def _is_likely(self, hit: Hit, chances: dict[str, Floats]) -> bool:
-        """Whether the model sees some sign of the theme's place: a phrase alone is often said in passing."""
-        head, label, _ = self._lexicon.labels[hit.label]
-        theme = self.taxonomy.theme.get(label) if head == "theme" else None
-        if theme is None:
-            return head != "theme"
-        for name, place in (("stage", theme.stage), ("areas", theme.area)):
-            labels = self.model.head(name).labels
-            if place in labels and chances[name][labels.index(place)] < _THEME_PLACE_FROM:
-                return False
-        return True
-
-    def _themes(
-        self,
-        hits: Sequence[Hit],
-        stage: str,
-        areas: Sequence[str],
-        *,
-        silent: str,
-        own_work: bool,
-    ) -> tuple[Hit, ...]:
-        """One hit per theme, the theme that says most first: longer phrases, in the predicted place. Themes of the
-        `silent` kind are left out, and those of employees' own work unless that is what the text is about."""
-        weight: dict[str, float] = defaultdict(float)
-        best: dict[str, Hit] = {}
-        for hit in hits:
-            head, label, _ = self._lexicon.labels[hit.label]
-            theme = self.taxonomy.theme.get(label) if head == "theme" else None
-            if theme is None or not self._is_meant(label, silent=silent, own_work=own_work):
-                continue
-            weight[label] += min(hit.words, _LONG)
-            if label not in best:
-                weight[label] += 2 * (theme.stage == stage) + (theme.area in areas) + (theme.area == areas[0])
-            if label not in best or hit.words > best[label].words:
-                best[label] = hit
-        ranked = sorted(best, key=lambda label: (-weight[label], best[label].first, label))
-        return tuple(best[label] for label in ranked[:MOST_THEMES])
-
     def _without_text(self, item: TagInput) -> Tags:
         """A bare rating is tagged from the rating: nobody who looked at it could say more. Nothing at all is unsure."""
         rated = item.rating is not None
@@ -409,13 +335,6 @@ def _areas(labels: Sequence[str], chances: Floats, area_from: float) -> tuple[Ar
         if chances[number] >= area_from and labels[number] != UNKNOWN:
             found.append(AreaTag(area=labels[number], confidence=_rounded(float(chances[number]))))
     return tuple(found)
-
-
-def _silent_kind(sentiment: Sentiment, confidence: float) -> str:
-    """The kind of theme that nobody means who feels so: praise in an unhappy text, problems in a plainly happy one."""
-    if sentiment in {"negative", "neutral"}:
-        return "strength"
-    return "problem" if sentiment == "positive" and confidence >= _PLAINLY else ""
 
 
 def _nothing_told(chances: dict[str, Floats], model: Model, wordless: NDArray[np.bool_]) -> None:
