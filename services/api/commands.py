@@ -6,14 +6,15 @@ so that they answer while the API is down.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx2
 
 from services.api.io import actions as read_actions
 from services.api.io import stations
 from services.api.io.letters import find_letter, open_letters, put_back
-from services.api.io.rebuild import REBUILT, rebuild_file, snapshot, swap_in
-from services.api.io.store import Store, open_store, sqlite_path
+from services.api.io.rebuild import REBUILT, Snapshot, rebuild_file, snapshot, swap_in
+from services.api.io.store import OlderLayout, Store, open_store, sqlite_path
 from services.contracts import ids
 from services.contracts.errors import Unavailable
 from services.kit.settings import Settings, url_host
@@ -80,7 +81,7 @@ def rebuild() -> int:
     current = sqlite_path(settings.data_dir)
     fresh = current.with_name(REBUILT)
     try:
-        before = snapshot(current) if current.exists() else None
+        before = _comparable(current)
         after = rebuild_file(settings, fresh, like=before)
     except Unavailable as error:
         print(str(error), file=sys.stderr)
@@ -89,13 +90,24 @@ def rebuild() -> int:
     for name, digest in after.digests.items():
         same = before is None or before.digests[name] == digest
         different += [] if same else [name]
-        print(f"  {name:<22} {digest[:16]} {'same' if same else 'DIFFERENT'}")
+        print(f"  {name:<22} {digest[:16]} {'new' if before is None else 'same' if same else 'DIFFERENT'}")
     print(swap_in(settings, fresh, headers=_key(settings)))
+    if before is None:
+        print("There was no store of this layout to compare it with.")
+        return 0
     if different:
         print(f"Different from before: {', '.join(different)}. Topics kept for a limited time have lost their oldest.")
         return 1
     print("The same, byte for byte.")
     return 0
+
+
+def _comparable(current: Path) -> Snapshot | None:
+    """The store as it is; None where there is none of this layout."""
+    try:
+        return snapshot(current) if current.exists() else None
+    except OlderLayout:
+        return None
 
 
 def resume(name: str) -> int:

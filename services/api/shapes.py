@@ -18,6 +18,19 @@ class Voice(msgspec.Struct, frozen=True):
     def status(self) -> str:
         return self.tagged.tags.status if self.tagged is not None else "received"
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is told with a conversation that another event stands for."""
+        return self.tagged is not None and not self.tagged.counts
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Where it stands for a conversation of several events: their ids, its own among them."""
+        told = self.tagged.conversation if self.tagged is not None else None
+        if told is None or self.is_part or len(told.parts) < 2:
+            return ()
+        return tuple(part.id for part in told.parts)
+
 
 def feedback_item(voice: Voice) -> dict[str, Any]:
     """One event in a list: exactly these fields, always all of them."""
@@ -59,8 +72,9 @@ def guess(tags: Tags) -> dict[str, Any]:
     }
 
 
-def feedback_detail(voice: Voice, *, actions: Iterable[str]) -> dict[str, Any]:
-    """One event whole: the list's fields and everything else that is known."""
+def feedback_detail(voice: Voice, *, actions: Iterable[str], head: str | None = None) -> dict[str, Any]:
+    """One event whole: the list's fields and everything else that is known. `head` stands for its conversation, where
+    that is another event."""
     event, tagged = voice.event, voice.tagged
     tags = tagged.tags if tagged is not None else None
     return feedback_item(voice) | {
@@ -85,7 +99,7 @@ def feedback_detail(voice: Voice, *, actions: Iterable[str]) -> dict[str, Any]:
         "solicited": event.solicited,
         "author": event.author,
         "conversation_id": event.conversation_id,
-        "conversation": _conversation(tagged),
+        "conversation": _conversation(tagged, head),
         "turns": [_plain(turn) for turn in event.turns],
         "mode": event.mode,
         "masks": [_plain(mask) for mask in event.masks],
@@ -93,11 +107,11 @@ def feedback_detail(voice: Voice, *, actions: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _conversation(tagged: FeedbackClassified | None) -> dict[str, Any] | None:
+def _conversation(tagged: FeedbackClassified | None, head: str | None) -> dict[str, Any] | None:
     """The event that stands for the conversation, and, where this is it, the parts that its tags tell of."""
     if tagged is None or tagged.conversation is None:
         return None
-    return {"head": tagged.conversation.head, "parts": [part.id for part in tagged.conversation.parts]}
+    return {"head": head or tagged.conversation.head, "parts": [part.id for part in tagged.conversation.parts]}
 
 
 def action_item(action: Action) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Reading feedback: lists in keyset pages, one event whole, a customer's timeline, the members of an action."""
+"""Reading feedback: lists in keyset pages, one event whole, its conversation, a customer's timeline, the members of an
+action. Voices are what counts: of a conversation the one event that stands for it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, column, func, literal_column, select, table, text, tuple_
+from sqlalchemy import Connection, and_, column, func, literal_column, or_, select, table, text, tuple_
 
 from services.api.io import tables as db
 from services.api.io.store import Store, micros
@@ -14,6 +15,9 @@ from services.contracts.events import FeedbackClassified, FeedbackReceived, Pseu
 
 _MOST_HITS = 5_000
 """A search looks at the newest hits, so that a word that is everywhere costs no more than a rare one (SQLite)."""
+
+_NAMESAKES = 50
+"""Conversations under one name that are looked through for the one that an event began."""
 
 EVERYTHING = FeedbackFilter()
 """The filter that asks nothing."""
@@ -31,6 +35,10 @@ _COLUMNS = (
 )
 
 
+_STANDS = or_(db.tags.c.counts == 1, db.tags.c.counts.is_(None))
+"""An event that counts, or is not read yet."""
+
+
 class Page(msgspec.Struct, frozen=True):
     """Rows and where the next page begins; None at the end."""
 
@@ -39,9 +47,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def list_feedback(
-    connection: Connection, store: Store, asked: FeedbackFilter, *, limit: int, after: Cursor | None
+    connection: Connection,
+    store: Store,
+    asked: FeedbackFilter,
+    *,
+    limit: int,
+    after: Cursor | None,
+    parts: bool = False,
 ) -> Page:
-    """Newest first by the time of receipt, then id."""
+    """Newest first by the time of receipt, then id. Of a conversation the one that stands for it; a search by words
+    finds its parts, too. `parts`: whatever came in is listed, unless tags are asked for: those are of voices."""
     by_tag = asked.by_tag()
     source = (
         db.tags.join(db.feedback, db.feedback.c.id == db.tags.c.id)
@@ -53,6 +68,8 @@ def list_feedback(
         source = source.join(db.untagged, db.untagged.c.id == driver.c.id)
     query = select(*_COLUMNS).select_from(source)
     query = _filtered(query, store, asked, driver=driver)
+    if asked.q is None and (by_tag or not parts):
+        query = query.where(db.tags.c.counts == 1 if by_tag else _STANDS)
     if after is not None:
         query = query.where(tuple_(driver.c.received_at, driver.c.id) < (after.value, after.id))
     query = query.order_by(driver.c.received_at.desc(), driver.c.id.desc()).limit(limit + 1)
@@ -110,6 +127,41 @@ def voices_by_id(connection: Connection, names: Sequence[str]) -> Mapping[str, V
     return {voice.event.id: voice for voice in _voices(rows)}
 
 
+def head_of(connection: Connection, voice: Voice) -> str | None:
+    """For a part of a conversation, the event that stands for all of it; None for what stands for itself, and while
+    only the company has spoken."""
+    tagged = voice.tagged
+    if tagged is None or tagged.conversation is None or tagged.counts:
+        return None
+    if tagged.conversation.head is not None:
+        return tagged.conversation.head
+    query = (  # it came before its head, and only the head's tags tell of it
+        select(db.tags.c.body)
+        .where(
+            db.tags.c.conversation == tagged.conversation.id,
+            db.tags.c.source == tagged.source,
+            db.tags.c.received_at >= micros(tagged.received_at),
+            db.tags.c.counts == 1,
+        )
+        .order_by(db.tags.c.received_at, db.tags.c.id)
+        .limit(_NAMESAKES)
+    )
+    for body in connection.execute(query).scalars():
+        whole = _classified.decode(body)
+        if whole.conversation is not None and any(part.id == tagged.id for part in whole.conversation.parts):
+            return whole.id
+    return None
+
+
+def conversation(connection: Connection, voice: Voice) -> list[Voice]:
+    """The parts that the tags of a conversation's head tell of, in the order in which they were said; empty for an
+    event that is alone."""
+    if not voice.parts:
+        return []
+    found = voices_by_id(connection, [voice.event.id, *voice.parts])
+    return sorted(found.values(), key=lambda one: (one.event.occurred_at, one.event.received_at, one.event.id))
+
+
 def find_event(connection: Connection, source: str, source_id: str) -> str | None:
     """The id of what a sender calls (source, id)."""
     query = select(db.feedback.c.id).where(db.feedback.c.source == source, db.feedback.c.source_id == source_id)
@@ -117,11 +169,11 @@ def find_event(connection: Connection, source: str, source_id: str) -> str | Non
 
 
 def timeline(connection: Connection, customer: Pseudonym, *, limit: int, after: Cursor | None) -> Page:
-    """What one customer said, newest first by when it occurred. Employees have no timeline."""
+    """What one customer said, newest first by when it occurred; a conversation once. Employees have no timeline."""
     query = (
         select(*_COLUMNS)
         .select_from(db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id))
-        .where(db.feedback.c.customer == customer, db.feedback.c.channel != "employee")
+        .where(db.feedback.c.customer == customer, db.feedback.c.channel != "employee", _STANDS)
     )
     if after is not None:
         query = query.where(tuple_(db.feedback.c.occurred_at, db.feedback.c.id) < (after.value, after.id))

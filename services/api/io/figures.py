@@ -75,7 +75,12 @@ def own_people(connection: Connection, since: int) -> dict[str, int]:
     query = (
         select(db.tags.c.themes, db.feedback.c.customer)
         .join(db.feedback, db.feedback.c.id == db.tags.c.id)
-        .where(db.tags.c.channel == "employee", db.tags.c.stage == OTHER, db.tags.c.occurred_at >= since)
+        .where(
+            db.tags.c.channel == "employee",
+            db.tags.c.stage == OTHER,
+            db.tags.c.counts == 1,
+            db.tags.c.occurred_at >= since,
+        )
     )
     people: dict[str, set[str]] = {}
     for row in connection.execute(query):
@@ -153,6 +158,7 @@ def quotes(connection: Connection, areas: Sequence[str], since: int, *, each: in
             .where(
                 db.tags.c.area == area,
                 db.tags.c.status == "tagged",
+                db.tags.c.counts == 1,
                 db.tags.c.sentiment.in_(["negative", "mixed"]),
                 db.tags.c.occurred_at >= since,
                 db.feedback.c.channel != "employee",
@@ -166,8 +172,9 @@ def quotes(connection: Connection, areas: Sequence[str], since: int, *, each: in
 
 
 def waiting_counts(connection: Connection) -> tuple[int, int]:
-    """How many events need a look, and how many have no tags yet."""
-    unsure = connection.execute(select(func.count()).where(db.tags.c.status == "unsure")).scalar_one()
+    """How many voices need a look, and how many events have no tags yet."""
+    look = select(func.count()).where(db.tags.c.status == "unsure", db.tags.c.counts == 1)
+    unsure = connection.execute(look).scalar_one()
     untagged = connection.execute(select(func.count()).select_from(db.untagged)).scalar_one()
     return int(unsure), int(untagged)
 

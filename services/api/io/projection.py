@@ -187,6 +187,8 @@ def _tag_row(event: FeedbackClassified, raw: bytes) -> dict[str, Any]:
         "product": event.attributes.get("product", ""),
         "region": event.attributes.get("region", ""),
         "site": event.attributes.get("site", ""),
+        "counts": int(event.counts),
+        "conversation": event.conversation.id if event.conversation is not None else None,
         "occurred_at": micros(event.occurred_at),
         "received_at": micros(event.received_at),
         "body": raw,

@@ -38,7 +38,8 @@ def voices_of(connection: Connection, names: Sequence[str]) -> dict[str, Voice]:
 
 
 def candidates(connection: Connection, *, since: datetime) -> list[Candidate]:
-    """Events that nobody has looked at: the newest of every source, since then."""
+    """Voices that nobody has looked at: the newest of every source, since then. Whoever corrected a part has looked at
+    its whole conversation."""
     numbered = (
         select(
             db.tags.c.id,
@@ -48,13 +49,14 @@ def candidates(connection: Connection, *, since: datetime) -> list[Candidate]:
             .label("place"),
         )
         .outerjoin(db.corrections, db.corrections.c.event == db.tags.c.id)
-        .where(db.tags.c.received_at >= micros(since), db.corrections.c.id.is_(None))
+        .where(db.tags.c.received_at >= micros(since), db.tags.c.counts == 1, db.corrections.c.id.is_(None))
         .subquery()
     )
     query = select(numbered.c.id).where(numbered.c.place <= _PER_SOURCE)
     names = connection.execute(query.order_by(numbered.c.received_at.desc(), numbered.c.id).limit(_CANDIDATES))
     found = voices_of(connection, [row.id for row in names])
-    return [item for voice in found.values() if (item := candidate(voice)) is not None]
+    unseen = (v for v in found.values() if v.tagged is None or v.tagged.correction is None)
+    return [item for voice in unseen if (item := candidate(voice)) is not None]
 
 
 def labelled(connection: Connection, names: Sequence[str]) -> list[Candidate]:
@@ -76,11 +78,12 @@ def answered_on(connection: Connection, *, by: str, day: datetime) -> int:
 
 
 def answered_once(connection: Connection, *, besides: str, since: datetime) -> list[str]:
-    """Events that one person has answered, who is somebody else."""
+    """Voices that one person has answered, who is somebody else."""
     table = db.corrections
     query = (
         select(table.c.event)
-        .where(table.c.at >= micros(since), table.c.asked != NOT_OURS)
+        .join(db.tags, db.tags.c.id == table.c.event)
+        .where(table.c.at >= micros(since), table.c.asked != NOT_OURS, db.tags.c.counts == 1)
         .group_by(table.c.event)
         .having(and_(func.count(func.distinct(table.c.by)) == 1, func.max(table.c.by) != besides))
     )

@@ -59,7 +59,12 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
         asked = feedback_filter(request.query_params)
         with store.reading() as connection:
             page = read_feedback.list_feedback(
-                connection, store, asked, limit=limit_of(request.query_params), after=after_of(request.query_params)
+                connection,
+                store,
+                asked,
+                limit=limit_of(request.query_params),
+                after=after_of(request.query_params),
+                parts=True,
             )
         links = next_link(f"{base(request)}/v1/feedback", request.query_params, page.next)
         return tagged(request, {"items": [shapes.feedback_item(voice) for voice in page.items]}, links)
@@ -78,10 +83,11 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
     def one_feedback(request: Request, name: str) -> Response:
         with store.reading() as connection:
             voice = read_feedback.get_voice(connection, name)
+            if voice is None:
+                return _not_found()
+            head = read_feedback.head_of(connection, voice)
             named = read_actions.actions_of(connection, [name]).get(name, [])
-        if voice is None:
-            return _not_found()
-        return tagged(request, shapes.feedback_detail(voice, actions=named), {})
+        return tagged(request, shapes.feedback_detail(voice, actions=named, head=head), {})
 
     @router.post("/feedback/{name}/corrections", summary="Say that a tag is wrong")
     def correct(request: Request, name: str, raw: Annotated[bytes, Depends(json_body)]) -> Response:

@@ -28,6 +28,10 @@ NOT_DUMPED = frozenset({"offsets", "schema_version"})
 """Tables that say how far a store is, not what it holds."""
 
 
+class OlderLayout(Misconfigured):
+    """The store was made by an older Palette: it is read no more, and made anew from the topics."""
+
+
 class Store:
     """An open database of this version's layout."""
 
@@ -36,7 +40,11 @@ class Store:
         self.sqlite = make_url(url).get_backend_name() == "sqlite"
         self.writer = self._engine("BEGIN IMMEDIATE", readonly=False)
         self.reader = self._engine("BEGIN", readonly=True)
-        self._create()
+        try:
+            self._create()
+        except Misconfigured:
+            self.close()
+            raise
 
     def _engine(self, begin: str, *, readonly: bool) -> Engine:
         if not self.sqlite:
@@ -77,19 +85,12 @@ class Store:
                 version = connection.execute(db.schema_version.select()).scalar_one()
         except OperationalError as error:
             raise Unavailable(f"The store cannot be opened ({type(error.orig).__name__})", retry_after=2) from None
-        if version != db.VERSION:
-            direction = "newer" if version > db.VERSION else "older"
-            raise Misconfigured(
-                [
-                    f"The store was made by a {direction} Palette (layout {version}, this one reads {db.VERSION}): "
-                    + (
-                        "install that version again"
-                        if version > db.VERSION
-                        else "run `palette rebuild`, which makes it anew from the topics"
-                    )
-                    + "."
-                ]
-            )
+        told = "The store was made by {} Palette (layout {}, this one reads {}): {}."
+        if version > db.VERSION:
+            raise Misconfigured([told.format("a newer", version, db.VERSION, "install that version again")])
+        if version < db.VERSION:
+            todo = "run `palette rebuild`, which makes it anew from the topics"
+            raise OlderLayout([told.format("an older", version, db.VERSION, todo)])
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

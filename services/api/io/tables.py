@@ -2,7 +2,8 @@
 
 `feedback` is written once per event and holds the only copy of the text; `tags` holds the newest tag revision and what
 lists are filtered by. They meet by id, so it does not matter which of the two arrives first; `untagged` holds what has
-no tags yet, so that waiting and missing events are counted without looking at all of them.
+no tags yet, so that waiting and missing events are counted without looking at all of them. Of a conversation one event
+`counts`, its head: whoever counts, quotes or asks about voices asks for that.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
@@ -10,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from services.api.pools import POOL_MEASURES, POOLS
 from services.api.rollups import CELL_MEASURES, NARROW, RATING_MEASURES, RATINGS, WIDE
 
-VERSION = 2
+VERSION = 3
 """Of the store's layout. A store of another version is refused; `palette rebuild` makes one of this version."""
 
 metadata = MetaData()
@@ -76,12 +77,22 @@ tags = Table(
     Column("product", String, nullable=False),
     Column("region", String, nullable=False),
     Column("site", String, nullable=False),
+    Column("counts", Integer, nullable=False),  # 0: a part of a conversation that another event stands for
+    Column("conversation", String),  # what the sender calls it
     Column("occurred_at", _Big, nullable=False),
     Column("received_at", _Big, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the whole message
     Index("tags_newest", "received_at", "id"),
     Index("tags_stage", "stage", "received_at", "id"),
-    Index("tags_status", "status", "received_at", "id"),
+    Index("tags_status", "status", "counts", "received_at", "id"),
+)
+Index(
+    "tags_conversation",
+    tags.c.conversation,
+    tags.c.source,
+    tags.c.received_at,
+    sqlite_where=tags.c.conversation.is_not(None),
+    postgresql_where=tags.c.conversation.is_not(None),
 )
 
 narrow = Table(
