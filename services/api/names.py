@@ -5,6 +5,7 @@ An id that nobody named, because it was retired or is newer than the policy, is 
 
 from typing import TypeVar
 
+from services.contracts.events import FeedbackReceived
 from services.contracts.policy import Policy, Theme
 
 T = TypeVar("T")
@@ -68,6 +69,13 @@ class Names:
         }
 
 
+def spoke(event: FeedbackReceived) -> str:
+    """Who speaks in an event, as the company says it."""
+    if {turn.by for turn in event.turns} > {"customer"}:
+        return "the customer and we"
+    return _SPEAKERS[event.author]
+
+
 def _plain(name: str | None) -> str:
     return (name or "").replace("-", " ").replace("_", " ")
 
@@ -90,6 +98,12 @@ CHANNELS = {
     "review": "review",
     "mystery_shop": "mystery shop",
     "employee": "employee",
+}
+_SPEAKERS = {
+    "customer": "the customer",
+    "agent": "we",
+    "employee": "one of our people",
+    "shopper": "a mystery shopper",
 }
 SEVERITIES = ("nothing lost", "inconvenience", "bad", "critical")
 RATING_NAMES = {

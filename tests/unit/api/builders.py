@@ -56,7 +56,7 @@ def tags(**over: Any) -> e.Tags:
 
 def classified(event: e.FeedbackReceived, *, revision: int = 1, **over: Any) -> e.FeedbackClassified:
     """The event's tags, with the facts that travel along."""
-    extra = {name: over.pop(name) for name in ("supersedes", "correction") if name in over}
+    extra = {name: over.pop(name) for name in ("supersedes", "correction", "conversation") if name in over}
     return e.FeedbackClassified(
         id=event.id,
         revision=revision,

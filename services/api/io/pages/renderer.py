@@ -62,6 +62,7 @@ class Renderer:
             standing=figures.standing,
             kinds=names.RATING_NAMES,
             channels=names.CHANNELS,
+            spoke=names.spoke,
             severities=names.SEVERITIES,
             states=names.STATES,
             verdicts=names.VERDICTS,

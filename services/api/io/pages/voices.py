@@ -71,18 +71,22 @@ class Voices:
         known = self._watcher.names()
         with self._store.reading() as connection:
             voice = read_feedback.get_voice(connection, name)
-            ids = read_actions.actions_of(connection, [name]).get(name, [])
+            if voice is None:
+                return self._renderer.nothing(request)
+            head = read_feedback.head_of(connection, voice)
+            parts = read_feedback.conversation(connection, voice)
+            ids = read_actions.actions_of(connection, [head or name]).get(head or name, [])
             actions = read_actions.actions_by_id(connection, ids)
             said_before = labels.said_of(connection, name)
-        if voice is None:
-            return self._renderer.nothing(request)
         return self._renderer.page(
             request,
             "one_feedback.html",
             "/feedback",
-            "One voice",
+            "A conversation" if parts else "Part of a conversation" if voice.is_part else "One voice",
             known=known,
             voice=voice,
+            head=head,
+            parts=parts,
             stories=self._gather.stories(known, actions),
             result=said(request),
             said_before=[(one, learning_words.said(one, known)) for one in reversed(said_before)],
