@@ -13,12 +13,12 @@ import httpx2
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from services.api import commands
 from services.api.app import Parts, build
 from services.api.io import tables as db
-from services.api.io.rebuild import REBUILT, take_over
+from services.api.io.rebuild import REBUILT, remove, take_over
 from services.api.io.store import open_file, sqlite_path
 from services.contracts import events as e
 from services.contracts import ids
@@ -305,6 +305,27 @@ def test_a_store_made_again_from_the_topics_is_the_same_and_is_taken_over_at_the
     store = open_file(copy)
     assert store.digest() == before
     store.close()
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_store_of_an_older_layout_is_made_anew(
+    capsys: pytest.CaptureFixture[str], settings: Settings, parts: Parts
+) -> None:
+    def layout(version: int) -> None:
+        with parts.store.writing() as connection:
+            connection.execute(update(db.schema_version).values(version=version))
+
+    layout(db.VERSION - 1)
+    try:
+        assert commands.rebuild() == 0, capsys.readouterr()
+    finally:
+        layout(db.VERSION)
+    assert "no store of this layout to compare" in capsys.readouterr().out
+    fresh = sqlite_path(settings.data_dir).with_name(REBUILT)
+    store = open_file(fresh)
+    assert store.digest() == parts.store.digest()
+    store.close()
+    remove(fresh)
 
 
 def test_reading_goes_on_while_kafka_is_away_and_catches_up_by_itself(tmp_path: Path, kafka_cache: Path) -> None:
