@@ -246,7 +246,7 @@ def test_the_list_shows_the_conversation_and_a_search_says_that_it_found_a_part(
 
     found = web.get("/feedback?q=still+nothing+here").text
     assert f'id="v-{thread.later.id}"' in found
-    assert "part of a conversation" in found
+    assert f'href="/feedback/{thread.head.id}#p-{thread.later.id}">part of a conversation</a>' in found
 
 
 def test_while_only_the_company_has_spoken_the_page_says_so(
