@@ -118,9 +118,10 @@ class Learner:
                 for name in self.paths:
                     column, looks_new = self._learnt(head, number, name, places)
                     paths[name] = _with_column(paths[name], number, column)
-                if not head.many:
-                    # the best path's word: among the neighbours such a text speaks for no label of this head
-                    shipped[looks_new, head.columns] = 0
+                    if name == "fast" and not head.many:
+                        # among the neighbours such a text speaks for no label of this head; the fast path decides, so
+                        # that it answers the same where there is no other
+                        shipped[looks_new, head.columns] = 0
         return msgspec.structs.replace(
             wide,
             fast=self._with_neighbours(paths["fast"], "fast", places),
@@ -140,7 +141,7 @@ class Learner:
         """Of the texts that the model was taught as each other label of a head, the share that looks like a new one."""
         head, examples = self._wide.head(head_name), self._wide.examples
         number = head.begin + head.labels.index(label)
-        _, looks_new = self._learnt(head, number, self.paths[-1], np.arange(len(self.extension.lessons)))
+        _, looks_new = self._learnt(head, number, "fast", np.arange(len(self.extension.lessons)))
         labels = examples.labels[:, head.columns] > 0
         counts = labels.sum(axis=0)
         alike = (labels & looks_new[:, None]).sum(axis=0)
@@ -153,11 +154,10 @@ class Learner:
     def _truth(self) -> Floats:
         """Lessons × labels of all heads. Of what a lesson does not say, areas are filled in as the model sees them:
         among the neighbours an empty row of areas would speak against every area."""
-        wide, path = self._wide, self.paths[-1]
-        lessons = self.extension.lessons
+        wide, lessons = self._wide, self.extension.lessons
         found = np.zeros((len(lessons), wide.examples.labels.shape[1]), dtype=np.float32)
         areas = wide.head("areas")
-        guessed = probabilities(wide, self._features, self._vectors[path], path)["areas"]
+        guessed = probabilities(wide, self._features, self._vectors["fast"], "fast")["areas"]
         for number, lesson in enumerate(lessons):
             for head_name, labels in lesson.labels.items():
                 head = wide.head(head_name)

@@ -239,8 +239,7 @@ def retag(
             ["What counts is the policy in use: put the files in PALETTE_POLICY_DIR, restart classify, then apply."]
         )
     tagger = _tagger(settings, policy or settings.policy_dir)
-    now = utc_now()
-    half = since + (now - since) / 2
+    half = (since + (utc_now() - since) / 2).replace(hour=0, minute=0, second=0, microsecond=0)
     work = Retagging(settings, tagger, since=since, split=split or half, rate=rate, apply=apply, now=utc_now)
     try:
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:

@@ -155,6 +155,14 @@ def test_the_slow_look_knows_a_new_label_too_and_shows_the_words(changed: Change
     assert any("charg" in words.lower() for words in shown)
 
 
+def test_the_fast_path_answers_the_same_with_and_without_the_other(changed: Changed) -> None:
+    folder = changed(lambda data: data["stages"].append(charging()))
+    alone, beside = load_tagger(folder, full=False), load_tagger(folder)
+
+    inputs = [TagInput(text, hurry=True) for text in (*UNTAUGHT_CHARGING, *NOT_CHARGING)]
+    assert alone.tag(inputs) == beside.tag(inputs)
+
+
 def test_a_model_that_was_kept_knows_its_new_labels_and_is_not_taught_twice(changed: Changed, tmp_path: Path) -> None:
     own = load_tagger(changed(lambda data: data["stages"].append(charging())), full=False)
     save(own.model, tmp_path / "kept")
