@@ -31,6 +31,7 @@ USAGE = """usage: python3 bootstrap.py COMMAND [arguments]
   bench      the measurements
   check      lint, format, types, layering
   train      the model, from its corpus
+  distil     the static vectors that the model reads, from MiniLM
   evaluate   the model's figures
   clean      remove .venv and the tools' caches; data and downloaded jars stay
 """
@@ -109,6 +110,11 @@ def train(arguments):
     return become("-m", "services.classify.training.train", *arguments)
 
 
+def distil(arguments):
+    prepare("test")
+    return become("-m", "services.classify.training.distil", *arguments)
+
+
 def evaluate(arguments):
     prepare("test")
     return become("-m", "services.classify.training.evaluate", *arguments)
@@ -132,6 +138,7 @@ COMMANDS = {
     "bench": bench,
     "check": check,
     "train": train,
+    "distil": distil,
     "evaluate": evaluate,
     "clean": clean,
 }
