@@ -41,8 +41,7 @@ _ALONE_LIMIT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Worker:
-    """A stateless stream worker. `gate` is awaited before the first batch, `assigned` before the first message after
-    each rebalance; `beside` are tasks that live as long."""
+    """A stateless stream worker. `gate` is awaited first, `assigned` after each rebalance; `beside` live as long."""
 
     process: Process
     topics: tuple[str, ...]
@@ -111,11 +110,12 @@ def run_worker(worker: Worker, *, server: Callable[[Halt], ThreadedServer] | Non
     process = worker.process
     lock = WorkerLock(process.settings.data_dir, worker.group, process.settings.worker)
     halt = Halt(worker)
+    loop = _Loop(worker, halt)  # before anybody can ask: what it has to wait for makes it not ready
     ops = server(halt).start() if server is not None else None
     try:
         create_topics(process.settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_Loop(worker, halt).run())
+            runner.run(loop.run())
     finally:
         if ops is not None:
             ops.stop()

@@ -220,7 +220,9 @@ def at_the_terminal(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def models(product: Product) -> dict[str, Any]:
-    found: dict[str, Any] = product.api.get("/v1/models").json()
+    answer = product.api.get("/v1/models")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
     return found
 
 
@@ -380,7 +382,7 @@ def test_a_version_that_is_missing_or_another_file_is_refused_loudly_and_a_resta
 
     activate("local-good", digest)
     until(lambda: models(product)["in_force"] == "local-good", what="the good one")
-    assert 'palette_model_info{model="local-good"' in product.metrics()
+    until(lambda: 'palette_model_info{model="local-good"' in product.metrics(), what="its name in the metrics")
     assert f'palette_model_info{{model="{shipped}"' not in product.metrics()
     (product.folder / "classify" / "models" / "local-other" / "model.skops").write_bytes(b"changed")
     activate("local-other", load_digest(product, "local-other"))

@@ -81,7 +81,11 @@ class Classifier:
 
     def models(self) -> dict[str, Any]:
         """`in_force` and the cards of all versions."""
-        return self._asked("GET", "/internal/models")
+        try:
+            return self._asked("GET", "/internal/models")
+        except Unavailable:
+            # a kept connection to a classifier that has started again since is only found out by using it
+            return self._asked("GET", "/internal/models")
 
     def challenge(self, labels: list[bytes], *, by: str, first: bool) -> dict[str, Any]:
         """Makes and judges. Takes up to minutes."""
