@@ -27,8 +27,7 @@ NEIGHBOUR_WEIGHT = 15.0
 """How many shipped texts of the same likeness one example counts for among the neighbours."""
 LABEL_WEIGHT = 2_000.0
 """How many shipped texts all examples of a new label count for in its weights, together. Both were chosen by taking
-labels out of the shipped model and teaching them again from 12 of their texts (docs/decisions/0062): three out of four
-texts that are given the label deserve it, and about two out of five that deserve it are given it."""
+labels out of the shipped model and teaching them again from 12 of their texts (docs/decisions/0062)."""
 _WORDS_COUNT = 0.4
 HEADS = ("stage", "areas")
 _LOOKS_NEW = 0.5

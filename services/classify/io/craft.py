@@ -19,6 +19,7 @@ from services.classify.loading import under_taxonomy
 from services.classify.model import PathName
 from services.classify.reading import said
 from services.classify.tagger import Tagger
+from services.classify.taxonomy import Taxonomy
 from services.contracts.errors import Misconfigured
 
 _AT_ONCE = 16
@@ -63,7 +64,19 @@ def craft_on(champion: Tagger, *, shipped: Path = FOLDER) -> Craft[Tagger]:
         adapt=learnt,
         tag=_answers,
         named=lambda tagger, name: tagger.with_model(msgspec.structs.replace(tagger.model, version=name)),
+        present=lambda reviewed: present(reviewed, champion.taxonomy),
     )
+
+
+def present(reviewed: Sequence[Reviewed], taxonomy: Taxonomy) -> tuple[Reviewed, ...]:
+    """Labels under the ids of now. What was said with a label that nothing took the place of says nothing any more."""
+    found = []
+    for item in reviewed:
+        stage = taxonomy.today("stage", item.stage)
+        areas = tuple(dict.fromkeys(now for area in item.areas if (now := taxonomy.today("areas", area)) is not None))
+        if stage is not None and areas:
+            found.append(msgspec.structs.replace(item, stage=stage, areas=areas))
+    return tuple(found)
 
 
 def _answers(tagger: Tagger, asked: Sequence[Reviewed]) -> list[Answer]:

@@ -5,7 +5,7 @@ One at a time, on a thread beside the tagging, which goes on. Activates nothing:
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -29,7 +29,8 @@ _MOST_NAME = 100
 
 class Craft(msgspec.Struct, Generic[M], frozen=True):
     """How models learn and answer here: the champion as it is, adapting on the shipped base, a model given its name.
-    `base` names base and taxonomy, on which the same labels teach the same."""
+    `base` names base and taxonomy, on which the same labels teach the same; `present` puts labels of earlier versions
+    of the taxonomy under the ids of this one."""
 
     champion: M
     version: str
@@ -37,6 +38,7 @@ class Craft(msgspec.Struct, Generic[M], frozen=True):
     adapt: Adapt[M]
     tag: Tag[M]
     named: Callable[[M, str], M]
+    present: Callable[[Sequence[Reviewed]], tuple[Reviewed, ...]] = tuple
 
 
 class Challenged(msgspec.Struct, frozen=True):
@@ -78,6 +80,7 @@ class Workshop(Generic[M]):
 
     def _challenge(self, reviewed: tuple[Reviewed, ...], *, by: str, first: bool) -> Challenged:
         craft = self._craft()
+        reviewed = craft.present(reviewed)
         name = f"local-{fingerprint(reviewed, base=craft.base)}"
         if name == craft.version:
             return Challenged(nothing_new(), craft.version, len(reviewed))

@@ -1,12 +1,15 @@
 """A taxonomy of one's own: labels renamed, retired, added; themes by example; what is refused, with its line."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.classify.artefact import load, save
+from services.classify.io.craft import present
+from services.classify.learning.reviewed import Reviewed
 from services.classify.loading import load_tagger, under_taxonomy
 from services.classify.tagger import Reason, Tagger, TagInput
 from services.classify.taxonomy import read_taxonomy
@@ -258,3 +261,25 @@ def test_praise_is_not_given_a_problem_by_likeness(changed: Changed) -> None:
     (found,) = tags(own, ["Lovely fast chargers at the motorway services, all of them worked, absolutely brilliant!"])
     assert found.sentiment == "positive"
     assert found.themes == () or "charging-fails" not in found.themes
+
+
+# ---- what people said before ----------------------------------------------------------------------------------------
+
+
+def test_labels_of_an_earlier_taxonomy_teach_under_the_ids_of_now(changed: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        entry_of(data, "stages", "pay").update(id="billing", was="pay")
+        entry_of(data, "stages", "discover").update(retired=True)
+        for theme in data["themes"]:
+            theme["stage"] = theme["stage"].replace("pay", "billing").replace("discover", "choose")
+
+    taxonomy = read_taxonomy(changed(change))
+
+    def reviewed(stage: str) -> Reviewed:
+        at = datetime(2026, 11, 3, tzinfo=UTC)
+        return Reviewed(id=stage, source="s", group=stage, text=DOUBLE, stage=stage, areas=("price",), by="ana", at=at)
+
+    assert [item.stage for item in present([reviewed(stage) for stage in ("pay", "buy", "discover")], taxonomy)] == [
+        "billing",
+        "buy",
+    ]

@@ -11,6 +11,8 @@ from services.classify.conversations import KEPT
 from services.classify.relabelling import Comparison, Labels, Moved, Shift, labels_of, told
 from services.classify.retagging import History, Left, Past, anew, left, retagged
 from services.classify.taxonomy import FILE, Taxonomy, taxonomy_of
+from services.contracts import topics
+from services.contracts.codec import Outbound
 from services.contracts.events import (
     AreaTag,
     Conversation,
@@ -21,8 +23,11 @@ from services.contracts.events import (
     Versions,
 )
 from services.contracts.yamlfile import load_marked
+from services.router.partition import GroupsOfPartition
+from services.router.signals import Policies, route
 from tests.unit.classify.conftest import POLICY
 from tests.unit.classify.own_labels import charging, entry_of
+from tests.unit.router import builders as routing
 
 NOW = datetime(2026, 11, 3, 9, tzinfo=UTC)
 OLD, NEW = Versions(model="m-1", taxonomy="t-1"), Versions(model="m-1", taxonomy="t-2")
@@ -202,3 +207,31 @@ def test_an_empty_history_has_nothing_to_tell() -> None:
     report = Comparison(since=NOW, split=NOW).report()
 
     assert list(told(report)) == ["0 events have tags of both versions."]
+
+
+# ---- what the router makes of it ------------------------------------------------------------------------------------
+
+
+def test_retagging_moves_events_between_groups_and_nobody_is_told() -> None:
+    policies = Policies([(routing.at(-1), routing.shipped_policy())])
+    groups = GroupsOfPartition(0, version="test")
+
+    def fold(events: list[FeedbackClassified]) -> list[Outbound]:
+        signals = route(routing.messages(events), routing.at(2), policies=policies, version="test")
+        return groups.fold(routing.raw(signals), routing.at(2))
+
+    few = {"themes": (), "stage": "use", "areas": ("product",), "versions": OLD}
+    first = [routing.classified(id=f"quiet-{n}", tags=few, attributes={"region": f"r-{n}"}) for n in range(12)]
+    assert not [out for out in fold(first) if out.topic == topics.NOTIFICATIONS]
+
+    parcels = routing.tags(versions=NEW)  # live, these would open a case in one region at once
+    live = [msgspec.structs.replace(event, tags=parcels, attributes={"region": "north"}) for event in first]
+    again = [retagged(past_of(event), parcels, now=routing.at(1)) for event in first]
+    again = [msgspec.structs.replace(event, attributes={"region": "north"}) for event in again]
+    folded = fold(again)
+
+    assert {out.topic for out in folded} == {topics.ROUTER_STATE}  # remembered, and nothing opened
+    opened = GroupsOfPartition(0, version="test").fold(
+        routing.raw(route(routing.messages(live), routing.at(2), policies=policies, version="test")), routing.at(2)
+    )
+    assert topics.NOTIFICATIONS in {out.topic for out in opened}

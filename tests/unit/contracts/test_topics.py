@@ -9,7 +9,7 @@ from services.contracts.codec import _ROUTES
 from services.contracts.topics import SCHEMAS, Topic, load_topics
 
 SERVICES = {"ingest", "classify", "router", "notify", "api"}
-READERS_BESIDE_SERVICES = {"palette dead-letters"}
+READERS_BESIDE_SERVICES = {"palette dead-letters", "palette retag"}
 
 REBUILD_READS = {
     "feedback-received",
