@@ -20,6 +20,7 @@ _UNSURE = {
     "conflict": "the words and the marks contradict each other",
     "rating_only": "marks without words",
     "no_text": "no words",
+    "retired": "it is most like what is no longer told apart",
 }
 _OF_THE_TEXT = frozenset({"too_short", "language", "rating_only", "no_text"})
 _HEADS = {
