@@ -1,4 +1,4 @@
-"""`palette taxonomy check`: what is wrong with a taxonomy, and whether its own labels can be learnt, before it counts."""
+"""`palette taxonomy check`: what is wrong with a taxonomy, and whether its labels can be learnt, before it counts."""
 
 import os
 
