@@ -92,6 +92,9 @@ def learning_routes(store: Store, models: Models, watcher: PolicyWatcher, clock:
         done = models.activate(version, by=_person(request, body.by), reason=body.reason)
         if done.state == "unknown":
             return problem(404, "Not found", code="not_found", detail="The classifier has no such version.")
+        if done.state == "refused":
+            detail = f"{version} was judged worse than the one in force. GET /v1/models tells the verdict."
+            return problem(409, "Not promoted", code="judged_worse", detail=detail)
         return json_response(done, status=200 if done.state == "in_force" else 202)
 
     return router

@@ -15,6 +15,7 @@ from services.api.io.publisher import Publisher
 from services.api.io.store import Store
 from services.api.io.tagger import key_headers
 from services.api.reviewed import latest, lines
+from services.api.versions import Way, read_versions, way_to
 from services.contracts.errors import Unavailable
 from services.contracts.events import ModelActivated
 from services.kit.clock import Clock, utc_now
@@ -59,10 +60,11 @@ class Making(msgspec.Struct, frozen=True):
 
 
 class Activated(msgspec.Struct, frozen=True):
-    """What became of an activation: in force in the classifier that was asked, or said and not seen there yet."""
+    """What became of an activation: in force in the classifier that was asked, or said and not seen there yet, or
+    refused because the version was judged worse than the one in force."""
 
     version: str
-    state: Literal["in_force", "pending", "unknown"]
+    state: Literal["in_force", "pending", "unknown", "refused"]
     parent: str | None = None
 
 
@@ -204,6 +206,10 @@ class Models:
         card = next((card for card in found["items"] if card["version"] == version), None)
         if card is None:
             return Activated(version, "unknown")
+        known = read_versions(self.listed())
+        wanted = known.of(version)
+        if wanted is not None and way_to(wanted, known) is Way.REFUSED:
+            return Activated(version, "refused")
         # after going back, the next way back is to what that version itself came from
         parent = card.get("parent") if reason == ROLLED_BACK else found["in_force"]
         if version != found["in_force"]:

@@ -128,9 +128,9 @@ class FakeClassifier:
             return httpx2.Response(200, json={"in_force": self.in_force, "items": self.cards})
         self.labels = [msgspec.json.decode(line) for line in request.content.splitlines()]
         verdict = {"promote": self.promote, "reason": "better", "because": ["+4"], "figures": {"gain": 4.0}}
+        judged = {"at": NOON.isoformat(), "by": "Ana", "champion": self.in_force, "verdict": verdict}
         card = {"version": "local-1", "digest": "d2", "parent": "shipped-1", "labels": len(self.labels)}
-        if card not in self.cards:
-            self.cards.insert(0, card)
+        self.cards = [{**card, "judged": [judged]}, *(c for c in self.cards if c["version"] != "local-1")]
         made = {"verdict": verdict, "champion": self.in_force, "version": "local-1", "digest": "d2"}
         return httpx2.Response(200, json=made)
 
@@ -198,6 +198,14 @@ def test_one_that_is_not_better_is_kept_and_nothing_is_said(bench: Bench) -> Non
     bench.fake.promote = False
 
     assert bench.models.make(by="Ana", first=False).activated is None
+    assert bench.activations == []
+
+
+def test_one_that_was_judged_worse_does_not_come_into_force_by_a_script_either(bench: Bench) -> None:
+    bench.fake.promote = False
+    bench.models.make(by="Ana", first=False)
+
+    assert bench.models.activate("local-1", by="Ana", reason="chosen").state == "refused"
     assert bench.activations == []
 
 
