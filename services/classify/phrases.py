@@ -19,7 +19,7 @@ OWN = Path(__file__).parent / "lexicon"
 """The phrases that are features of the model."""
 
 GAP = "~"
-_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*|n't|'\w+|[^\w\s]")
+_WORD = re.compile(r"[^\W_]+(?:[-&][^\W_]+)*|n't|'\w+|[^\w\s]")
 
 Step = str | tuple[tuple[str, ...], ...]
 """The gap sign, or alternatives, each a sequence of stems."""

@@ -19,6 +19,9 @@ USE_SHARE = 0.4
 ones can be learnt; counted as they stand they would be expected everywhere. A round figure between the even grid and
 the half that `use` had in the project's first study of public reviews (0.49)."""
 
+MOST_COUNTED = 4.0
+"""No lesson counts more than that, however rare `use` is in what is learnt from."""
+
 
 class Lesson(msgspec.Struct, frozen=True):
     """A text with its labels by head; a head that is not there was not labelled."""
@@ -55,7 +58,7 @@ def weights_of(lessons: Sequence[Lesson]) -> NDArray[np.float64]:
     stages = [lesson.labels["stage"][0] for lesson in lessons]
     used = Counter(stages)[USE]
     others = len(stages) - used
-    factor = USE_SHARE * others / ((1 - USE_SHARE) * used) if used and others else 1.0
+    factor = min(MOST_COUNTED, USE_SHARE * others / ((1 - USE_SHARE) * used)) if used and others else 1.0
     weights = np.array([factor if stage == USE else 1.0 for stage in stages])
     return np.asarray(weights / weights.mean(), dtype=np.float64)
 
