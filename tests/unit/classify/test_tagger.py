@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.classify.tagger import MOST_AREAS, MOST_SECONDARY, Reason, Tagger, TagInput
 from services.contracts.events import Rating, Tags
-from tests.unit.classify.sentences import PLAIN
+from tests.unit.classify.sentences import MISSED, PLAIN
 
 
 def one(tagger: Tagger, text: str | None, **more: object) -> Tags:
@@ -24,6 +24,12 @@ def test_plain_sentences_are_tagged_as_anyone_would(
     assert tags.stage == stage
     assert tags.areas[0].area in areas
     assert theme is None or theme in tags.themes
+
+
+@pytest.mark.xfail(strict=True, reason="a known miss of the shipped model: move it to PLAIN when it is found")
+@pytest.mark.parametrize(("text", "stage"), MISSED)
+def test_known_misses_are_still_missed(tagger: Tagger, text: str, stage: str) -> None:
+    assert one(tagger, text).stage == stage
 
 
 @pytest.mark.parametrize(
@@ -106,13 +112,26 @@ def test_answers_count_but_no_evidence_points_into_them(tagger: Tagger) -> None:
 def test_order_and_company_change_nothing_on_the_fast_path(tagger: Tagger) -> None:
     texts = [text for text, *_ in PLAIN] * 8
     together = tagger.tag([TagInput(text=text, hurry=True) for text in texts])
-    assert together[::-1] == tagger.tag([TagInput(text=text, hurry=True) for text in reversed(texts)])
+    reversed_too = tagger.tag([TagInput(text=text, hurry=True) for text in reversed(texts)])[::-1]
+    for tags, other in zip(together, reversed_too, strict=True):
+        assert _but_for_rounding(tags) == _but_for_rounding(other)
+        # sums over a batch may differ in the last bit, and a confidence by its last digit
+        assert tags.stage_confidence == pytest.approx(other.stage_confidence, abs=0.0011)
     alone = one(tagger, texts[5], hurry=True)
-    assert (alone.stage, alone.areas[0].area, alone.themes, alone.evidence) == (
-        together[5].stage,
-        together[5].areas[0].area,
-        together[5].themes,
-        together[5].evidence,
+    assert _but_for_rounding(alone) == _but_for_rounding(together[5])
+
+
+def _but_for_rounding(tags: Tags) -> tuple[object, ...]:
+    return (
+        tags.stage,
+        tags.secondary,
+        tuple(tag.area for tag in tags.areas),
+        tags.themes,
+        tags.sentiment,
+        tags.intent,
+        tags.severity,
+        tags.status,
+        tags.evidence,
     )
 
 
