@@ -36,6 +36,7 @@ def found(pattern: str, text: str, *, head: str = "theme") -> list[tuple[str, bo
         ("call (me|) back", "they never called back", "called back"),
         ("call (me|) back", "they never called me back", "called me back"),
         ("still not here", "Ordered on Monday, still not here", "still not here"),
+        ("hours in a&e", "Six hours in A&E with mum", "hours in A&E"),
     ],
 )
 def test_a_phrase_finds_its_words_in_any_inflection(pattern: str, text: str, words: str) -> None:
