@@ -71,12 +71,10 @@ PLAIN: tuple[tuple[str, str, frozenset[str], str | None], ...] = tuple(
         ("The checkout threw an error and my payment failed twice", "buy", "digital", "checkout-fails"),
         ("My discount code was not accepted at checkout", "buy", "price digital", "discount-code-fails"),
         ("Your radio advert promised free delivery, not true", "discover", "brand", "advert-misleading"),
+        ("The wardrobe arrived damaged, one door is cracked", "receive", "fulfilment product", "arrived-damaged"),
         ("Awful.", "unknown", "unknown", None),
     )
 )
 
-MISSED: tuple[tuple[str, str], ...] = (
-    ("The wardrobe arrived damaged, one door is cracked", "receive"),
-    ("The installer never turned up for the dishwasher", "receive"),
-)
+MISSED: tuple[tuple[str, str], ...] = (("The installer never turned up for the dishwasher", "receive"),)
 """Plain sentences whose stage the shipped model misses. They wait here until a model finds them."""
