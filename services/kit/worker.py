@@ -24,6 +24,7 @@ from services.contracts.codec import Outbound, RawMessage, dead_letter
 from services.contracts.errors import Unavailable
 from services.kit.clock import utc_now
 from services.kit.faustapp import FaustSource
+from services.kit.frost import Frost
 from services.kit.kafka import create_topics, for_aiokafka
 from services.kit.metrics import ConsumerMetrics
 from services.kit.outage import is_outage
@@ -161,8 +162,7 @@ class _Loop:
         beside.append(asyncio.create_task(self._beat(source)))
         beside.append(asyncio.create_task(self._watched(lambda: self._consume(source, producer))))
         await self._stopping.wait()
-        # The batch in flight is finished and acknowledged; then the process ends where it stands. Unwinding the
-        # libraries instead gains nothing, and a static member that says goodbye would only be missed.
+        # The batch in flight is finished; then the process ends where it stands: unwinding the libraries gains nothing.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout=15)
         await source.commit()
@@ -173,7 +173,7 @@ class _Loop:
         """Waits for the gate or for the end, whichever comes first."""
         opened = asyncio.create_task(self._watched(gate))
         ended = asyncio.create_task(self._stopping.wait())
-        while not opened.done() and not ended.done():
+        while not (opened.done() or ended.done()):
             self._process.health.beat()
             await asyncio.wait({opened, ended}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
         return not self._stopping.is_set()
@@ -185,7 +185,9 @@ class _Loop:
             self._process.crash("a task beside the loop ended by a bug", error)
 
     async def _beat(self, source: FaustSource) -> None:
+        frost = Frost()
         while True:
+            frost.end_if_thawed(self._process)
             self._process.health.beat()
             if source.partitions:
                 self._assigned.passed(f"{source.partitions} partitions")
@@ -209,10 +211,8 @@ class _Loop:
     async def _batch(self, messages: list[RawMessage], producer: AIOKafkaProducer) -> None:
         """One batch, start to acknowledged outputs. Returns only when it is safe to acknowledge the inputs."""
         try:
-            bad = 0
             if self._begun.one_by_one(messages):
-                for message in messages:
-                    bad += await self._alone(message, producer)
+                bad = sum([await self._alone(message, producer) for message in messages])
             else:
                 self._begun.begin(messages)
                 bad = await self._send(await self._called(messages, limit=_BATCH_LIMIT_SECONDS), producer)

@@ -16,6 +16,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from services.contracts.errors import EXIT_DEPENDENCY_AWAY
 from services.contracts.topics import CLASSIFY_DLQ, FEEDBACK_CLASSIFIED, FEEDBACK_RECEIVED
 from services.kit.kafka import create_topics, producer
 from services.kit.settings import Settings
@@ -316,6 +317,8 @@ def test_a_worker_frozen_for_15_seconds_beside_a_second_one_loses_nothing(group:
     until(lambda: group.are_delivered(numbers), seconds=80, every=0.5, what="every message, from the second alone")
     until(lambda: time.monotonic() - frozen_at > 15, what="15 s of frost")
     first.signal(signal.SIGCONT)
+    assert first.exit_code() == EXIT_DEPENDENCY_AWAY  # begun anew, as whoever supervises it does
+    first.start(**SLOW)
     group.feed(range(16_000, 17_000))
     until(lambda: group.are_delivered(range(17_000)), seconds=60, every=0.5, what="what came after the frost")
     until(first.is_ready, seconds=60, what="the thawed worker to be back in the group")

@@ -79,7 +79,7 @@ def test_taking_the_evidence_away_costs_more_than_taking_other_words_of_the_same
 def test_evidence_reads_as_words_of_the_text(tagger: Tagger) -> None:
     text = "Ordered on Monday, still not here, and nobody answers the phone."
     spans = {text[span.start : span.end] for span in tagger.tag([TagInput(text=text)])[0].evidence}
-    assert "still not here" in spans
+    assert any("still not here" in span for span in spans)
     assert not spans & {"on", "and", "the", "and nobody"}
 
 
@@ -140,8 +140,8 @@ def test_evidence_of_a_mended_text_points_into_the_stored_one(tagger: Tagger) ->
     stored = "<p>It&#39;s the courier: marked it delivered, donâ€™t lie, nobody answers the phone</p>"
     tags = tagger.tag([TagInput(text=stored)])[0]
     shown = {stored[span.start : span.end] for span in tags.evidence}
-    assert "marked it delivered" in shown
-    assert "nobody answers" in shown
+    assert any("marked it delivered" in span for span in shown)
+    assert any("nobody answers" in span for span in shown)
 
 
 def _tagged(tagger: Tagger, texts: Sequence[str]) -> list[Tags]:

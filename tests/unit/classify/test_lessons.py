@@ -5,7 +5,7 @@ import pytest
 
 from services.classify.model import Head
 from services.classify.training.corpus import Clause, Example
-from services.classify.training.lessons import USE_SHARE, Lesson, lessons_of, truth_of, weights_of
+from services.classify.training.lessons import MOST_COUNTED, USE_SHARE, Lesson, lessons_of, truth_of, weights_of
 
 
 def example(text: str = "It broke", stage: str = "use", **changes: object) -> Example:
@@ -37,12 +37,17 @@ def test_a_clause_of_one_word_teaches_nothing() -> None:
     ]
 
 
-@pytest.mark.parametrize(("used", "others"), [(10, 90), (90, 10), (40, 60), (1, 999)])
+@pytest.mark.parametrize(("used", "others"), [(20, 80), (90, 10), (40, 60)])
 def test_use_counts_for_its_share_whatever_the_mix(used: int, others: int) -> None:
     lessons = lessons_of([example() for _ in range(used)] + [example(stage="pay") for _ in range(others)])
     weights = weights_of(lessons)
     assert weights.mean() == pytest.approx(1)
     assert weights[:used].sum() / weights.sum() == pytest.approx(USE_SHARE)
+
+
+def test_where_use_is_rare_no_lesson_counts_for_more_than_a_few() -> None:
+    weights = weights_of(lessons_of([example(), *[example(stage="pay") for _ in range(999)]]))
+    assert weights[0] / weights[1] == pytest.approx(MOST_COUNTED)
 
 
 @pytest.mark.parametrize("stage", ["use", "pay"])

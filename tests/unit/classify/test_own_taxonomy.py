@@ -74,8 +74,8 @@ def test_a_new_id_takes_over_all_that_the_former_one_had(shipped: Tagger, change
     renamed = load_tagger(changed(change), full=False)
 
     (before,), (after,) = tags(shipped, [DOUBLE]), tags(renamed, [DOUBLE])
-    assert (before.stage, before.areas[0].area, before.themes) == ("pay", "price", ("charged-twice",))
-    assert (after.stage, after.areas[0].area, after.themes) == ("billing", "money", ("paid-twice",))
+    assert (before.stage, before.areas[0].area, before.themes[0]) == ("pay", "price", "charged-twice")
+    assert (after.stage, after.areas[0].area, after.themes) == ("billing", "money", ("paid-twice", *before.themes[1:]))
     assert (after.stage_confidence, after.status) == (before.stage_confidence, before.status)
     assert [(e.start, e.end) for e in after.evidence] == [(e.start, e.end) for e in before.evidence]
     assert {e.label for e in after.evidence if e.head == "stage"} == {"billing"}
@@ -98,7 +98,7 @@ def test_what_a_retired_label_would_have_got_goes_to_what_took_its_place(shipped
     (before,), (after,) = tags(shipped, [DELIVERED]), tags(retired, [DELIVERED])
     assert (before.stage, before.areas[0].area) == ("receive", "fulfilment")
     assert (after.stage, after.areas[0].area, after.status) == ("buy", "service", "tagged")
-    assert after.stage_confidence > before.stage_confidence - 0.05
+    assert after.stage_confidence > before.stage_confidence - 0.1
     assert {DELIVERED[e.start : e.end] for e in after.evidence if e.head == "stage"} >= {"driver marked it delivered"}
     assert retired.taxonomy.today("stage", "receive") == "buy"
 
