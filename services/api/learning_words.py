@@ -147,10 +147,12 @@ def outcome(found: Verdict, *, activated: bool) -> str:
     return "The challenger won and reads now." if activated else f"The model in force stays. {verdict(found)}"
 
 
-def from_now_on(version: Version, judged: Judged) -> str:
+def from_now_on(version: Version, judged: Judged, *, awaited: bool) -> str:
     """What the first labels did."""
     if version.in_force:
         return f"From now on Palette reads with your {count(version.labels, 'label')}."
+    if awaited:
+        return f"A model made from {count(version.labels, 'label')} won and is coming into force …"
     if judged.verdict.promote:
         return f"A model made from {count(version.labels, 'label')} is ready and not in force."
     return f"The model before stays: with {count(version.labels, 'label')} it would not have become better."

@@ -62,10 +62,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """All versions, the newest first, and what to go back to."""
+    """All versions, the newest first, what is awaited (activated, and not seen in force yet), and what to go back to."""
 
     in_force: str
     items: tuple[Version, ...]
+    awaited: str | None = None
     before: str | None = None
 
     def of(self, name: str | None) -> Version | None:

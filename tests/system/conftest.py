@@ -4,7 +4,7 @@ import gc
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the products of its test said, and what their services wrote last."""
+    report = yield
+    if report.failed:
+        for product in getattr(item, "funcargs", {}).values():
+            if isinstance(product, Product):
+                report.sections.append((f"the product in {product.data_dir}", product.last_words()))
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,13 @@ class Product:
     def is_ready(self) -> bool:
         return any(line.startswith("Palette is ready") for line in self.lines)
 
+    def last_words(self, lines: int = 60) -> str:
+        """The end of what the launcher said, and of what each service wrote: for the report of a failed test."""
+        parts = ["-- launcher", *self.lines[-lines:]]
+        for log in sorted((self.data_dir / "log").glob("*.*")):
+            parts += [f"-- {log.name}", *log.read_text(errors="replace").splitlines()[-lines:]]
+        return "\n".join(parts)
+
     def stop(self) -> int:
         """Ctrl-C; answers the exit code."""
         assert self.process is not None

@@ -87,9 +87,16 @@ def nothing_lost_nothing_twice(product: Product, acknowledged: dict[str, str]) -
     """By distinct ids in the topics, in the store, in the counts of each action; the audit agrees."""
     wanted = set(acknowledged)
 
-    def all_tagged() -> bool:
+    def not_yet() -> Counter[str]:
         stored = {i["id"]: i["status"] for i in product.feedback()}
-        return wanted <= stored.keys() and all(stored[i] != "received" for i in wanted)
+        found = (stored.get(i, "missing") for i in wanted)
+        return Counter(status for status in found if status in {"missing", "received"})
+
+    # answers what is left, so that a failure tells whether storing or tagging stands still
+    def all_tagged() -> bool:
+        left = not_yet()
+        print(f"not yet stored and tagged: {dict(left)}")
+        return not left
 
     until(all_tagged, seconds=150, every=0.5, what="every acknowledged event to be stored and tagged")
     stored = Counter(i["id"] for i in product.feedback())

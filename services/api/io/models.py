@@ -126,13 +126,17 @@ class Models:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._making = Making("none")
+        self._said: ModelActivated | None = None  # the last one from here: the store hears of it a moment later
 
     def listed(self) -> dict[str, Any]:
-        """Every version with its card, what is in force and what to go back to. Raises Unavailable."""
+        """Every version with its card, what is in force, what was said to come into force and is not seen there yet,
+        and what to go back to. Raises Unavailable."""
         found = self._classifier.models()
         with self._store.reading() as connection:
             said = reviews.activations(connection)
         activated = {activation.version: activation for activation in said}
+        newest = max(filter(None, (*said[:1], self._said)), key=lambda one: one.at, default=None)
+        awaited = newest.version if newest is not None and newest.version != found["in_force"] else None
         now = activated.get(found["in_force"])
         items = [
             {
@@ -144,7 +148,8 @@ class Models:
             }
             for card in found["items"]
         ]
-        return {"in_force": found["in_force"], "before": now.parent if now else None, "items": items}
+        before = now.parent if now else None
+        return {"in_force": found["in_force"], "awaited": awaited, "before": before, "items": items}
 
     # ---- making -----------------------------------------------------------------------------------------------------
 
@@ -194,7 +199,7 @@ class Models:
                 figures=made.verdict.figures,
                 parent=made.champion,
             )
-            self._publisher.publish(activated)
+            self._say(activated)
             self._until_in_force(made.version)
         return Making("done", by, len(found), whole, activated.version if activated is not None else None)
 
@@ -213,12 +218,16 @@ class Models:
         # after going back, the next way back is to what that version itself came from
         parent = card.get("parent") if reason == ROLLED_BACK else found["in_force"]
         if version != found["in_force"]:
-            self._publisher.publish(
+            self._say(
                 ModelActivated(
                     version=version, digest=card["digest"], at=self._clock(), by=by, reason=reason, parent=parent
                 )
             )
         return Activated(version, "in_force" if self._until_in_force(version) else "pending", parent)
+
+    def _say(self, activation: ModelActivated) -> None:
+        self._publisher.publish(activation)
+        self._said = activation
 
     def _until_in_force(self, version: str) -> bool:
         """Whether the classifier has it in force within a moment."""

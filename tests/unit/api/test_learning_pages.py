@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from services.api.app import Parts
+from services.api.io import models
 from services.contracts import events as e
 from tests.unit.api.builders import classified, project, received
 from tests.unit.api.engine import EnginePublisher
@@ -188,6 +189,24 @@ def test_at_thirty_labels_palette_learns_and_says_what_was_measured_and_how_sure
     assert "no promise for texts to come" in html
     assert 'class="lesson"' in html
     assert [word for word in INTERNAL if word in page_of(html).text.lower()] == []
+
+
+def test_a_model_that_is_still_on_its_way_is_said_to_come_and_the_page_looks_again(
+    ana: TestClient, classifier: StandInClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_ACTIVATION_SECONDS", 0.2)
+    label(ana, max(0, 30 - given(ana.get("/teach").text)))
+    classifier.slow = True
+    html = ana.post("/teach/learn").text
+
+    assert "won and is coming into force" in html
+    assert 'hx-trigger="every 1s"' in html
+    assert "is coming into force" in ana.get("/models").text
+
+    classifier.slow = False
+    html = ana.get("/teach").text
+    assert re.search(r"From now on Palette reads with your \d+ labels\.", html)
+    assert "every 1s" not in html
 
 
 def test_labels_that_cannot_be_judged_do_not_stand_in_the_way_of_the_next_text(

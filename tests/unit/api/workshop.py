@@ -26,7 +26,8 @@ FIGURES = {
 
 
 class StandInClassifier(Classifier):
-    """`promote` and `reason` are the next verdict; `away` makes it refuse, `too_few` judge nothing."""
+    """`promote` and `reason` are the next verdict; `away` makes it refuse, `too_few` judge nothing, `slow` not yet
+    follow what was published."""
 
     def __init__(self, engine: EnginePublisher) -> None:
         self._engine = engine
@@ -36,6 +37,7 @@ class StandInClassifier(Classifier):
         self.promote, self.reason = True, "better"
         self.away = False
         self.too_few = False
+        self.slow = False
         self.lines: list[bytes] = []
         self._name = f"local-{uuid4().hex[:8]}"
 
@@ -43,7 +45,7 @@ class StandInClassifier(Classifier):
         if self.away:
             raise Unavailable("the classifier does not answer")
         said = [event for event in self._engine.published if isinstance(event, e.ModelActivated)]
-        return {"in_force": said[-1].version if said else SHIPPED, "items": list(self.cards)}
+        return {"in_force": said[-1].version if said and not self.slow else SHIPPED, "items": list(self.cards)}
 
     def challenge(self, labels: list[bytes], *, by: str, first: bool) -> dict[str, Any]:
         champion = self.models()["in_force"]

@@ -66,6 +66,7 @@ class Teaching:
         if by and lesson is None and due is None and progress.next is not None:
             lesson = self._lessons.next_of(self._piles, by)
         made = versions.items[0] if versions is not None and versions.items[0].judged else None
+        awaited = made is not None and versions is not None and made.version == versions.awaited
         return self._renderer.page(
             request,
             "teach.html",
@@ -78,6 +79,7 @@ class Teaching:
             progress=progress,
             step=due,
             made=made,
+            awaited=awaited,
             lesson=lesson,
             last=last_of(request),
             told=learning_words.told(told),
