@@ -62,7 +62,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """All versions, the newest first, what is awaited (activated, and not seen in force yet), and what to go back to."""
+    """All versions, the newest first, what is awaited (activated, not seen in force yet), and what to go back to."""
 
     in_force: str
     items: tuple[Version, ...]
