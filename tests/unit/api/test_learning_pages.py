@@ -17,6 +17,7 @@ from tests.unit.api.engine import EnginePublisher
 from tests.unit.api.test_interface import case
 from tests.unit.api.test_pages import INTERNAL, Shown
 from tests.unit.api.workshop import SHIPPED, StandInClassifier
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -207,6 +208,24 @@ def test_a_model_that_is_still_on_its_way_is_said_to_come_and_the_page_looks_aga
     html = ana.get("/teach").text
     assert re.search(r"From now on Palette reads with your \d+ labels\.", html)
     assert "every 1s" not in html
+
+
+def test_while_a_model_is_being_made_the_page_says_so_and_looks_again_until_it_is_done(
+    ana: TestClient, classifier: StandInClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "WAIT_SECONDS", 0.05)
+    label(ana, max(0, 30 - given(ana.get("/teach").text)))
+    classifier.may_answer.clear()
+    html = ana.post("/teach/learn").text
+
+    assert "Palette is learning from your labels" in html
+    assert 'hx-get="/teach?said=learning" hx-trigger="every 1s"' in html
+    assert "Learn now" not in html
+
+    classifier.may_answer.set()
+    done = until(lambda: "every 1s" not in (html := ana.get("/teach?said=learning").text) and html, what="the outcome")
+    assert re.search(r"From now on Palette reads with your \d+ labels\.", done)
+    assert "Palette has learnt from the labels." in done
 
 
 def test_labels_that_cannot_be_judged_do_not_stand_in_the_way_of_the_next_text(

@@ -1,6 +1,7 @@
 """Stands in for the classifier's internal port: keeps cards of versions and answers a challenge with a verdict that the
 test names. What is in force follows from what was published, as it does behind the real one."""
 
+import threading
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -27,7 +28,7 @@ FIGURES = {
 
 class StandInClassifier(Classifier):
     """`promote` and `reason` are the next verdict; `away` makes it refuse, `too_few` judge nothing, `slow` not yet
-    follow what was published."""
+    follow what was published; while `may_answer` is not set, a challenge takes its time."""
 
     def __init__(self, engine: EnginePublisher) -> None:
         self._engine = engine
@@ -38,6 +39,8 @@ class StandInClassifier(Classifier):
         self.away = False
         self.too_few = False
         self.slow = False
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.lines: list[bytes] = []
         self._name = f"local-{uuid4().hex[:8]}"
 
@@ -48,6 +51,7 @@ class StandInClassifier(Classifier):
         return {"in_force": said[-1].version if said and not self.slow else SHIPPED, "items": list(self.cards)}
 
     def challenge(self, labels: list[bytes], *, by: str, first: bool) -> dict[str, Any]:
+        self.may_answer.wait(30)
         champion = self.models()["in_force"]
         self.lines = labels
         if self.too_few:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from services.api import learning_words
 from services.api.io import labels
 from services.api.io.learning_routes import first_texts
-from services.api.io.models import Models
+from services.api.io.models import Making, Models
 from services.api.io.pages.forms import caller_of, shown_at
 from services.api.io.pages.lessons import Lessons, last_of, name_in, person_of
 from services.api.io.pages.piles import Next, Piles
@@ -56,7 +56,10 @@ class Teaching:
             )
         versions = self._versions() if progress.given >= min(progress.steps) else None
         due = progress.due(learnt=versions.most_labels) if versions is not None else None
+        making = self._models.making()
         told = request.query_params.get("said", "")
+        if told == "learning":
+            told = _outcome(making)
         if told == "too-few":
             due = None  # what could not be judged just now must not stand in the way of the next text
         again = request.query_params.get("again", "")
@@ -77,6 +80,7 @@ class Teaching:
             by=by,
             own_key=caller_of(request) is not None,
             progress=progress,
+            learning=making.state == "running",
             step=due,
             made=made,
             awaited=awaited,
@@ -111,13 +115,19 @@ class Teaching:
         if not by:
             return shown_at("/teach?said=name", "")
         made = self._models.make(by=by, first=True)
-        word = {"running": "learning", "done": "learnt"}.get(made.state, "not-learnt")
-        if word == "learnt" and made.made is not None and made.made.get("version") is None:
-            word = "too-few"
-        return shown_at(f"/teach?said={word}", by)
+        return shown_at(f"/teach?said={_outcome(made)}", by)
 
     def _versions(self) -> Versions | None:
         try:
             return read_versions(self._models.listed())
         except Unavailable:
             return None
+
+
+def _outcome(making: Making) -> str:
+    """What became of the learning, as a word of an address."""
+    if making.state == "running":
+        return "learning"
+    if making.state != "done" or making.made is None:
+        return "not-learnt"
+    return "learnt" if making.made.get("version") is not None else "too-few"
