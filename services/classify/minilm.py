@@ -133,7 +133,7 @@ def _layer(hidden: Floats, layer: Layer, spans: Sequence[slice]) -> Floats:
     for span in spans:
         mixed[span] = _attention(*asked[:, :, span])
     hidden = _normed(hidden + mixed @ layer.attended[0] + layer.attended[1], layer.attended_norm)
-    wide = _gelu(hidden @ layer.widen[0] + layer.widen[1])
+    wide: Floats = _gelu(hidden @ layer.widen[0] + layer.widen[1])
     return _normed(hidden + wide @ layer.narrow[0] + layer.narrow[1], layer.norm)
 
 
@@ -144,8 +144,7 @@ def _attention(query: Floats, key: Floats, value: Floats) -> Floats:
     seen -= seen.max(axis=-1, keepdims=True)
     np.exp(seen, out=seen)
     seen /= seen.sum(axis=-1, keepdims=True)
-    mixed: Floats = (seen @ value).transpose(1, 0, 2).reshape(-1, WIDTH)
-    return mixed
+    return np.asarray(seen @ value, dtype=np.float32).transpose(1, 0, 2).reshape(-1, WIDTH)
 
 
 def _gelu(rows: Floats) -> Floats:

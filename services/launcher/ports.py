@@ -9,7 +9,7 @@ import socket
 
 import psutil
 
-FREE_RANGE = range(20_000, 32_700)
+FREE_RANGE = range(32_000, 32_700)
 """Below the range that the kernel hands to outgoing connections, so that a port found free stays free."""
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.bench.figures import Figure, percentile
 from tests.builders import COMPLAINTS, feedback
 from tests.kafka.ingest_process import IngestProcess, prepare_topics
+from tests.ports import free_port
 
 _BATCHES = 150
 _ASIDES = (

@@ -24,9 +24,9 @@ from services.kit.process import Process, run
 from services.kit.settings import Settings
 from services.kit.worker import Worker, run_worker
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.bench.end_to_end import texts
 from tests.bench.figures import Figure
+from tests.ports import free_port
 from tests.system.product import ROOT
 from tests.waiting import until
 

@@ -19,10 +19,10 @@ from services.kit.process import Process
 from services.kit.settings import Settings
 from services.kit.worker import Halt
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from services.router.partition import GroupsOfPartition
 from services.router.signals import Policies, route
 from tests.bench.figures import Figure
+from tests.ports import free_port
 from tests.unit.router.builders import classified, messages, shipped_policy
 
 _START = datetime(2026, 11, 2, tzinfo=UTC)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
+from tests.ports import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 

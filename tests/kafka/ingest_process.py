@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from services.kit.kafka import create_topics
 from services.kit.settings import Settings
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]

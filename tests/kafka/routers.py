@@ -21,8 +21,8 @@ from services.contracts.policyfiles import read_folder, version_of
 from services.contracts.topics import ACTION_CHANGES, ACTIONS, ROUTER_STATE, ROUTING_SIGNALS
 from services.kit.kafka import create_topics, producer
 from services.kit.settings import Settings
-from services.launcher.ports import free_port
 from services.router.partition import GroupsOfPartition
+from tests.ports import free_port
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]

@@ -30,7 +30,7 @@ from services.kit.process import Process
 from services.kit.server import ThreadedServer
 from services.kit.settings import Settings
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.unit.api.builders import action, changed, classified, received
 from tests.waiting import until
 

@@ -19,11 +19,10 @@ from services.contracts.topics import CLASSIFY_DLQ, FEEDBACK_CLASSIFIED, FEEDBAC
 from services.kit.kafka import create_topics, producer
 from services.kit.settings import Settings
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
-PORTS = range(22_000, 23_000)
 NOW = datetime(2026, 11, 3, 9, tzinfo=UTC)
 TEXT = "Your driver marked it delivered, nothing is here"
 
@@ -34,7 +33,7 @@ class Classifier:
     """The process on a broker of its own, what it is sent and what came out."""
 
     def __init__(self, broker: EmbeddedKafka, folder: Path) -> None:
-        self.port = free_port(PORTS)
+        self.port = free_port()
         self.settings = Settings().model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
         create_topics(self.settings)
         self._folder = folder
@@ -129,7 +128,7 @@ def received(number: int, text: str = TEXT) -> FeedbackReceived:
 
 @pytest.fixture
 def classifier(tmp_path_factory: pytest.TempPathFactory, kafka_cache: Path) -> Iterator[Classifier]:
-    with EmbeddedKafka(tmp_path_factory.mktemp("classify kafka"), kafka_cache, free_port(PORTS)) as broker:
+    with EmbeddedKafka(tmp_path_factory.mktemp("classify kafka"), kafka_cache, free_port()) as broker:
         running = Classifier(broker, tmp_path_factory.mktemp("classify data"))
         try:
             yield running

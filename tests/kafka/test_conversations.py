@@ -16,13 +16,12 @@ from services.contracts.codec import encode
 from services.contracts.events import Action, Correction, FeedbackClassified, FeedbackCorrected, FeedbackReceived
 from services.contracts.topics import FEEDBACK_CLASSIFIED, FEEDBACK_RECEIVED
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.kafka.routers import Bench
 from tests.kafka.test_classify import Classifier
+from tests.ports import free_port
 from tests.unit.api.builders import project
 from tests.waiting import until
 
-PORTS = range(21_500, 22_000)
 SOURCE = "web-chat"
 COMPLAINT = "The driver marked it delivered but nothing is here."
 
@@ -85,7 +84,7 @@ class Product:
 def product(tmp_path_factory: pytest.TempPathFactory, kafka_cache: Path) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("conversation data")
     (folder / "classify").mkdir()
-    with EmbeddedKafka(tmp_path_factory.mktemp("conversation kafka"), kafka_cache, free_port(PORTS)) as broker:
+    with EmbeddedKafka(tmp_path_factory.mktemp("conversation kafka"), kafka_cache, free_port()) as broker:
         running = Product(broker, folder)
         try:
             yield running

@@ -6,7 +6,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
+from tests.ports import free_port
 
 
 def test_a_topic_is_created_and_read_back(kafka: EmbeddedKafka) -> None:

@@ -19,8 +19,8 @@ from services.contracts.errors import EXIT_DEPENDENCY_AWAY
 from services.contracts.topics import ROUTER_DLQ
 from services.kit.process import EXIT_BUG
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.kafka.routers import Bench, RouterWorker
+from tests.ports import free_port
 from tests.waiting import until
 
 

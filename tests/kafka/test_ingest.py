@@ -17,9 +17,9 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from services.contracts import ids
 from services.contracts.topics import FEEDBACK_RECEIVED, FEEDBACK_REJECTED
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.builders import feedback
 from tests.kafka.ingest_process import IngestProcess, prepare_topics, read_topic
+from tests.ports import free_port
 from tests.waiting import until
 
 

@@ -35,12 +35,11 @@ from services.kit.process import Process
 from services.kit.server import ThreadedServer
 from services.kit.settings import Settings
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.kafka.plots import LABELLED, LATER, Text
+from tests.ports import free_port
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
-PORTS = range(21_000, 21_500)
 NOW = datetime(2026, 11, 3, 9, tzinfo=UTC)
 
 pytestmark = pytest.mark.timeout(400)
@@ -53,8 +52,8 @@ class Product:
         self.settings = Settings(
             data_dir=folder / "api",
             policy_dir=policy,
-            api_port=free_port(PORTS),
-            classify_metrics_port=free_port(PORTS),
+            api_port=free_port(),
+            classify_metrics_port=free_port(),
             KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap_servers,
         )
         self.folder = folder
@@ -72,7 +71,7 @@ class Product:
 
     def start(self, worker: str = "0") -> None:
         """Starts a worker on the shared data folder; the first one has the port that the API asks."""
-        port = self.settings.classify_metrics_port if worker == "0" else free_port(PORTS)
+        port = self.settings.classify_metrics_port if worker == "0" else free_port()
         self._ports[worker] = port
         environment = {
             "PATH": os.environ["PATH"],
@@ -184,7 +183,7 @@ def right_stages(texts: Sequence[Text], names: Sequence[str], tags: dict[str, Fe
 
 @pytest.fixture
 def product(tmp_path_factory: pytest.TempPathFactory, kafka_cache: Path) -> Iterator[Product]:
-    with EmbeddedKafka(tmp_path_factory.mktemp("learning kafka"), kafka_cache, free_port(PORTS)) as broker:
+    with EmbeddedKafka(tmp_path_factory.mktemp("learning kafka"), kafka_cache, free_port()) as broker:
         running = Product(broker, tmp_path_factory.mktemp("learning"), CHECKOUT / "deploy" / "policy")
         try:
             running.start()

@@ -24,9 +24,9 @@ from services.contracts.events import Notification
 from services.kit.kafka import create_topics
 from services.kit.settings import Settings
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.unit.notify.builders import action, notification
-from tests.unit.notify.receiver import PORTS, Received, Receiver
+from tests.unit.notify.receiver import Received, Receiver
 from tests.waiting import until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -36,7 +36,7 @@ CHECKOUT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory, kafka_cache: Path) -> Iterator[EmbeddedKafka]:
     """A broker of this file's own: the names of topics and group are the product's."""
-    with EmbeddedKafka(tmp_path_factory.mktemp("kafka"), kafka_cache, free_port(PORTS)) as broker:
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka"), kafka_cache, free_port()) as broker:
         create_topics(Settings(kafka_bootstrap_servers=broker.bootstrap_servers))
         yield broker
 
@@ -45,7 +45,7 @@ class Notify:
     """`python -m services.notify`, as a process that tests kill."""
 
     def __init__(self, broker: EmbeddedKafka, folder: Path, receiver: Receiver) -> None:
-        self.port = free_port(PORTS)
+        self.port = free_port()
         self.data_dir = folder / "data"
         self._log = folder / "notify.out"
         policy = folder / "policy"

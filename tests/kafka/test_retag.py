@@ -30,13 +30,12 @@ from services.contracts.topics import FEEDBACK_CLASSIFIED
 from services.kit.kafka import create_topics, producer
 from services.kit.settings import Settings
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.unit.classify.own_labels import NOT_CHARGING, UNTAUGHT_CHARGING, changed_policy, charging
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
 POLICY = CHECKOUT / "deploy" / "policy"
-PORTS = range(22_500, 23_000)
 NOW = datetime.now(UTC).replace(microsecond=0)
 EVENTS = 480
 CORRECTED, IN_CASE, IN_FORMER_CASE, TALKING = 7, 8, 9, 10
@@ -108,7 +107,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path_factory: pytest.TempPathFactory, kafka_cache: Path) -> Iterator[Bench]:
-    with EmbeddedKafka(tmp_path_factory.mktemp("retag kafka"), kafka_cache, free_port(PORTS)) as broker:
+    with EmbeddedKafka(tmp_path_factory.mktemp("retag kafka"), kafka_cache, free_port()) as broker:
         running = Bench(broker, tmp_path_factory.mktemp("retag data"))
         try:
             yield running

@@ -10,8 +10,8 @@ import pytest
 from services.contracts.events import ActionCommand, FeedbackClassified
 from services.contracts.topics import ROUTING_SIGNALS
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.kafka.routers import Bench
+from tests.ports import free_port
 from tests.unit.router.builders import classified, tags
 from tests.waiting import until
 

@@ -21,12 +21,11 @@ from services.contracts.topics import CLASSIFY_DLQ, FEEDBACK_CLASSIFIED, FEEDBAC
 from services.kit.kafka import create_topics, producer
 from services.kit.settings import Settings
 from services.launcher.kafka import EmbeddedKafka
-from services.launcher.ports import free_port
 from tests.kafka import worker_process
+from tests.ports import free_port
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
-PORTS = range(27_000, 28_000)
 TOPICS = (FEEDBACK_RECEIVED, FEEDBACK_CLASSIFIED, CLASSIFY_DLQ)
 
 SLOW = {worker_process.SECONDS_PER_BATCH: "0.02"}
@@ -42,7 +41,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory, kafka_cache: Path) -> Iterator[EmbeddedKafka]:
     """A broker of this module's own, because it is killed here and its topics are emptied between tests."""
-    with EmbeddedKafka(tmp_path_factory.mktemp("worker kafka"), kafka_cache, free_port(PORTS)) as running:
+    with EmbeddedKafka(tmp_path_factory.mktemp("worker kafka"), kafka_cache, free_port()) as running:
         yield running
 
 
@@ -69,7 +68,7 @@ class WorkerProcess:
     """One worker, started and ended as often as a test likes. Its data folder and its name stay the same."""
 
     def __init__(self, broker: EmbeddedKafka, folder: Path, name: str, group: str) -> None:
-        self.port = free_port(PORTS)
+        self.port = free_port()
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._environment = {

@@ -16,7 +16,7 @@ import httpx2
 import psutil
 from kafka import KafkaConsumer, TopicPartition
 
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,8 @@ from kafka.admin import KafkaAdminClient
 from services.contracts.topics import load_topics
 from services.kit.keys import new_key
 from services.launcher.kafka import broker_answers
-from services.launcher.ports import free_port, is_free
+from services.launcher.ports import is_free
+from tests.ports import free_port
 from tests.system.product import ROOT, Product
 from tests.waiting import until
 

@@ -19,7 +19,7 @@ from services.kit.logs import Log
 from services.kit.process import Process
 from services.kit.server import ThreadedServer
 from services.kit.settings import Settings
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.unit.api.engine import EnginePublisher
 from tests.unit.api.sample_store import fill
 from tests.waiting import until

@@ -15,7 +15,7 @@ from services.api.io.store import Store, open_file, open_store
 from services.kit.logs import Log
 from services.kit.process import Process
 from services.kit.settings import Settings
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.unit.api import postgres
 from tests.unit.api.engine import EnginePublisher
 from tests.unit.api.sample_store import fill

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from services.kit.server import ThreadedServer
-from services.launcher.ports import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import msgspec
 
-PORTS = range(26_000, 27_000)
+PORTS = range(19_000, 20_000)
 
 
 class Received(msgspec.Struct, frozen=True):
