@@ -18,7 +18,8 @@ class Clause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line of a corpus file: either `text`, or `clauses` whose texts make it up. `areas` has the main one first;
-    `kind` names what makes severity 3 critical; `pair` is shared by texts that differ in little but a label."""
+    `kind` names what makes severity 3 critical; `pair` is shared by texts that differ in little but a label; `themes` are the causes and
+    touch-points that a reader finds told, up to three, the main one first."""
 
     stage: str
     areas: tuple[str, ...]
@@ -32,6 +33,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secondary: tuple[str, ...] = ()
     kind: str | None = None
     pair: str | None = None
+    themes: tuple[str, ...] = ()
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -50,6 +52,7 @@ class Example(msgspec.Struct, frozen=True):
     secondary: tuple[str, ...] = ()
     kind: str | None = None
     pair: str | None = None
+    themes: tuple[str, ...] = ()
 
 
 def read_corpus(folder: Path = FOLDER) -> list[Example]:
