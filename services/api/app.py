@@ -24,7 +24,6 @@ from services.api.io.news import News
 from services.api.io.not_ours import NotOurs
 from services.api.io.oversight import Oversight
 from services.api.io.pages.cases import Cases
-from services.api.io.pages.lessons import Lessons
 from services.api.io.pages.models import ModelRoom
 from services.api.io.pages.overview import Overview
 from services.api.io.pages.renderer import Renderer
@@ -127,15 +126,14 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
     gather = Gather(store, watcher, clock=clock)
     renderer = Renderer(store=store, watcher=watcher, version=process.version, clock=clock)
     intake = f"http://{url_host(settings.bind)}:{settings.ingest_port}"
-    lessons = Lessons(store=store, desk=desk, watcher=watcher)
     rooms = Rooms(
         renderer,
         Overview(renderer, store=store, gather=gather, watcher=watcher, watch=watch, intake=intake, clock=clock),
         Voices(renderer, store=store, desk=desk, gather=gather, watcher=watcher),
         Cases(renderer, store=store, desk=desk, not_ours=not_ours, gather=gather, watcher=watcher, clock=clock),
         Trying(renderer, watcher=watcher, tagger=tagger, clock=clock),
-        Teaching(renderer, store=store, lessons=lessons, models=models, watcher=watcher, clock=clock),
-        Reviewing(renderer, store=store, lessons=lessons, watcher=watcher, clock=clock),
+        Teaching(renderer, store=store, desk=desk, models=models, watcher=watcher, clock=clock),
+        Reviewing(renderer, store=store, desk=desk, watcher=watcher, clock=clock),
         ModelRoom(renderer, store=store, models=models, watcher=watcher),
     )
     app = _application(

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, func, select
 from services.api.io import tables as db
 from services.api.io.store import micros
 from services.api.not_ours import NOT_OURS
+from services.api.teaching import Progress
 from services.contracts.events import FeedbackCorrected
+from services.contracts.learning import Learning
 
 _HISTORY = 50
 
@@ -27,6 +29,11 @@ def labelled(connection: Connection, *, one_by_one: bool = False) -> int:
     if one_by_one:
         query = query.where(db.corrections.c.asked != NOT_OURS)
     return int(connection.execute(query).scalar_one())
+
+
+def progress(connection: Connection, learning: Learning) -> Progress:
+    """How far the first labels are, of those that somebody looked at singly."""
+    return Progress(labelled(connection, one_by_one=True), learning.onboarding.labels)
 
 
 def said_of(connection: Connection, event: str) -> list[FeedbackCorrected]:

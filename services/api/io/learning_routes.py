@@ -16,6 +16,7 @@ from services.api.choosing import choose
 from services.api.io import reviews
 from services.api.io.bodies import json_body
 from services.api.io.models import CHOSEN, Making, Models
+from services.api.io.people import caller_of, name_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.routes import tagged
 from services.api.io.store import Store
@@ -169,10 +170,10 @@ def _item(voice: Voice, reasons: tuple[str, ...], corrected: FeedbackCorrected |
 
 def _person(request: Request, given: str) -> str:
     """Who asks: the owner of the API key, else the name that was given. Raises BadQuery."""
-    name = getattr(request.state, "caller", None) or "".join(c for c in given if c.isprintable()).strip()
+    name = caller_of(request) or name_of(given)
     if not name or len(name) > MAX_NAME:
         raise BadQuery(Problem(pointer="/by", code="query", message="say who asks, in at most 100 characters"))
-    return str(name)
+    return name
 
 
 def _number(parameters: Mapping[str, str], name: str, *, default: int) -> int:

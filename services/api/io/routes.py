@@ -21,6 +21,7 @@ from services.api.io import feedback as read_feedback
 from services.api.io.bodies import json_body
 from services.api.io.desk import Commanded, Desk
 from services.api.io.not_ours import NotOurs
+from services.api.io.people import caller_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.not_ours import NOT_OURS
@@ -95,7 +96,7 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
             voice = read_feedback.get_voice(connection, name)
         if voice is None:
             return _not_found()
-        done = desk.correct(voice, body_of(raw, CorrectionBody), names=watcher.names(), caller=_caller(request))
+        done = desk.correct(voice, body_of(raw, CorrectionBody), names=watcher.names(), caller=caller_of(request))
         if done.state == "untagged":
             return problem(409, "Not tagged yet", code="untagged", detail="There is nothing to correct so far.")
         if done.state == "taken":
@@ -174,7 +175,7 @@ def action_routes(store: Store, desk: Desk, not_ours: NotOurs, watcher: PolicyWa
         if action is None:
             return _not_found()
         body, key = body_of(raw, CommandBody), request.headers.get("idempotency-key")
-        expected, caller = expected_revision(request.headers.get("if-match")), _caller(request)
+        expected, caller = expected_revision(request.headers.get("if-match")), caller_of(request)
         if body.command == NOT_OURS:
             done = not_ours.decline(
                 action, body, names=watcher.names(), key=key, expected_revision=expected, caller=caller
@@ -247,10 +248,6 @@ def _command_answer(done: Commanded, url: str) -> Response:
 
 def _by_state(counts: Iterable[Any], team: str) -> Iterable[Any]:
     return (row for row in counts if row.team == team)
-
-
-def _caller(request: Request) -> str | None:
-    return getattr(request.state, "caller", None)
 
 
 def _not_found() -> Response:

@@ -16,8 +16,9 @@ from services.api.io import feedback as read_feedback
 from services.api.io.desk import Desk
 from services.api.io.gather import HISTORY_DAYS, LEAST_EMPLOYEES, Gather, series
 from services.api.io.not_ours import NotOurs
-from services.api.io.pages.forms import caller_of, said, shown_at
+from services.api.io.pages.forms import said, shown_at
 from services.api.io.pages.renderer import PER_PAGE, Renderer, older, own_work
+from services.api.io.people import caller_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.not_ours import NOT_OURS

@@ -1,9 +1,5 @@
 """What a form brings and how it is answered: with a redirect to the page that shows what became of it, so that a
-reload repeats nothing.
-
-The name that a person gave is kept in a cookie, so that it is typed once; where API keys are configured, the key's
-owner speaks.
-"""
+reload repeats nothing."""
 
 import contextlib
 from typing import Any
@@ -14,8 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.api import phrases
 from services.api.io.bodies import body_within
-
-PERSON = "palette_name"
+from services.api.io.people import PERSON
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -48,8 +43,3 @@ def said(request: Request) -> str:
 def one_of(value: str, known: tuple[Any, ...]) -> Any:
     """The value, if it is one of those known."""
     return value if value in known else None
-
-
-def caller_of(request: Request) -> str | None:
-    """The owner of the API key that came with the request."""
-    return getattr(request.state, "caller", None)

@@ -1,41 +1,98 @@
-"""Asking a person about one text and handing in the answer: what the rooms of teaching and of review have in common."""
+"""Asking a person about one text after another and taking the answers: what the rooms of teaching and of review have in
+common. Each room has one `Lessons`, with its own piles."""
 
-from collections.abc import Mapping
-from urllib.parse import unquote
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
+from starlette.responses import Response
 
-from services.api.ask import MAX_NAME
+from services.api import learning_words
 from services.api.io import feedback as read_feedback
 from services.api.io import labels, reviews
 from services.api.io.desk import Desk
-from services.api.io.pages.forms import PERSON, caller_of
+from services.api.io.pages.forms import shown_at
 from services.api.io.pages.piles import Next, Piles
+from services.api.io.people import caller_of, person_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.queries import BadQuery
-from services.api.teaching import Lesson, Purpose, answer
+from services.api.teaching import Lesson, Purpose, answer, area_choices, feeling_choices, stage_choices
 from services.contracts.errors import Unavailable
 
 
 class Lessons:
-    """Fetches texts to ask about and takes what people say of them."""
+    """Fetches texts to ask about and takes what people say of them. `path` is the room's address, `asked` what its
+    answers are for, `texts` (person, how many) -> what `/v1/review/next` tells of the texts worth most now."""
 
-    def __init__(self, *, store: Store, desk: Desk, watcher: PolicyWatcher) -> None:
+    def __init__(
+        self,
+        path: str,
+        asked: Purpose,
+        texts: Callable[[str, int], Mapping[str, Any]],
+        *,
+        store: Store,
+        desk: Desk,
+        watcher: PolicyWatcher,
+    ) -> None:
+        self._path = path
+        self._asked: Purpose = asked
+        self._piles = Piles(lambda by, number: _chosen(texts(by, number)))
         self._store = store
         self._desk = desk
         self._watcher = watcher
 
-    def next_of(self, piles: Piles, by: str) -> Lesson | None:
-        """What this person is asked now. A text that somebody labelled since it was chosen is passed over."""
-        while (item := piles.top(by)) is not None:
+    def lesson(self, request: Request, by: str, *, more: bool) -> Lesson | None:
+        """What this person is shown: the answer that they want to change, else, if there is to be `more`, the text that
+        they are asked about now."""
+        if not by:
+            return None
+        again = request.query_params.get("again", "")
+        lesson = self._again(again, by) if again else None
+        return self._next(by) if lesson is None and more else lesson
+
+    def shown(self, request: Request, by: str, lesson: Lesson | None) -> dict[str, Any]:
+        """What the page of either room is drawn with."""
+        known = self._watcher.names()
+        return {
+            "known": known,
+            "words": learning_words,
+            "by": by,
+            "lesson": lesson,
+            "last": _last_of(request),
+            "stages": stage_choices(known.stages),
+            "areas": area_choices(known.areas),
+            "feelings": feeling_choices(),
+        }
+
+    def answer(self, request: Request, form: Mapping[str, str]) -> Response:
+        """A name, an answer, or a text that is put aside."""
+        by = person_of(request, form)
+        if not by:
+            return shown_at(f"{self._path}?said=name", "")
+        if form.get("answer") == "begin":
+            return shown_at(self._path, by)
+        event = form.get("id", "")
+        if form.get("answer") == "skip":
+            self._piles.away(by, event, skipped=True)
+            return shown_at(f"{self._path}?said=skipped", by)
+        word = self._take(request, form, by=by)
+        if word in {"kept", "keeping", "taken", "untagged"}:
+            self._piles.away(by, event, skipped=word != "kept")
+        last = f"&last={quote(event, safe='')}" if word in {"kept", "keeping"} else ""
+        return shown_at(f"{self._path}?said={word}{last}", by)
+
+    def _next(self, by: str) -> Lesson | None:
+        """A text that somebody labelled since it was chosen is passed over."""
+        while (item := self._piles.top(by)) is not None:
             lesson = self._fresh(item, by)
             if lesson is not None:
                 return lesson
-            piles.away(by, item.event, skipped=True)
+            self._piles.away(by, item.event, skipped=True)
         return None
 
-    def again(self, event: str, by: str) -> Lesson | None:
+    def _again(self, event: str, by: str) -> Lesson | None:
         """A text that this person has labelled, with their answer standing; None where they have not."""
         with self._store.reading() as connection:
             voice = read_feedback.get_voice(connection, event)
@@ -58,7 +115,7 @@ class Lessons:
         guess = first.of.tags if first is not None else voice.tagged.tags
         return Lesson(voice, guess=guess, standing=guess, reasons=item.reasons, second=item.second)
 
-    def take(self, request: Request, form: Mapping[str, str], *, by: str, asked: Purpose) -> str:
+    def _take(self, request: Request, form: Mapping[str, str], *, by: str) -> str:
         """Hands an answer in; the word for what became of it."""
         event = form.get("id", "")
         with self._store.reading() as connection:
@@ -69,7 +126,7 @@ class Lessons:
             return "untagged"
         standing = first.of.tags if first is not None and not mine else voice.tagged.tags
         try:
-            body = answer(form, standing, by=by, asked=asked)
+            body = answer(form, standing, by=by, asked=self._asked)
             done = self._desk.correct(voice, body, names=self._watcher.names(), caller=caller_of(request))
         except BadQuery as error:
             return "name" if error.problems[0].pointer == "/by" else "unreadable"
@@ -78,17 +135,11 @@ class Lessons:
         return {"done": "kept", "pending": "keeping"}.get(done.state, done.state)
 
 
-def name_in(form: Mapping[str, str]) -> str:
-    """The name that a form brings."""
-    return "".join(letter for letter in form.get("by", "") if letter.isprintable()).strip()[:MAX_NAME]
+def _chosen(found: Mapping[str, Any]) -> list[Next]:
+    return [Next(item["id"], tuple(item["reasons"]), item["second_look"]) for item in found["items"]]
 
 
-def person_of(request: Request) -> str:
-    """Who speaks: the owner of the API key, else the name that was given once."""
-    return caller_of(request) or unquote(request.cookies.get(PERSON, "")).strip()
-
-
-def last_of(request: Request) -> str:
+def _last_of(request: Request) -> str:
     """The text that was answered last, so that the answer can be changed. Only what has the form of an id."""
     name = request.query_params.get("last", "")
     return name if len(name) == 36 and name.replace("-", "").isalnum() else ""

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from services.api import learning_words
 from services.api.io import labels
 from services.api.io.models import CHOSEN, ROLLED_BACK, Models
-from services.api.io.pages.forms import caller_of, shown_at
-from services.api.io.pages.lessons import name_in, person_of
+from services.api.io.pages.forms import shown_at
 from services.api.io.pages.renderer import Renderer
+from services.api.io.people import person_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.versions import Versions, Way, read_verdict, read_versions, way_to
@@ -53,7 +53,7 @@ class ModelRoom:
 
     def make(self, request: Request, form: Mapping[str, str]) -> Response:
         """Tries a challenger."""
-        by = caller_of(request) or name_in(form) or person_of(request)
+        by = person_of(request, form)
         if not by:
             return shown_at("/models?said=name", "")
         made = self._models.make(by=by, first=False)
@@ -62,7 +62,7 @@ class ModelRoom:
 
     def activate(self, request: Request, version: str, form: Mapping[str, str]) -> Response:
         """Brings a version into force where its verdict allows, or goes back to one."""
-        by = caller_of(request) or name_in(form) or person_of(request)
+        by = person_of(request, form)
         if not by:
             return shown_at("/models?said=name", "")
         return shown_at(f"/models?said={quote(self._activated(version, by))}", by)

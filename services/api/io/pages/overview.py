@@ -15,7 +15,6 @@ from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store, moment
 from services.api.io.watch import Watch
 from services.api.rollups import OTHER
-from services.api.teaching import Progress
 from services.kit.clock import Clock
 
 
@@ -44,9 +43,7 @@ class Overview:
     def week(self, request: Request) -> Response:
         known = self._watcher.names()
         with self._store.reading() as connection:
-            progress = Progress(
-                labels.labelled(connection, one_by_one=True), self._watcher.learning().onboarding.labels
-            )
+            progress = labels.progress(connection, self._watcher.learning())
         return self._renderer.page(
             request,
             "week.html",

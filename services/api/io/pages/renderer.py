@@ -6,7 +6,7 @@ Knows no room: a room brings its template, its heading and its figures.
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from fastapi import Request
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from services.api import figures, names, phrases, wording
 from services.api.cases import next_step, subject
 from services.api.io import figures as sums
-from services.api.io.pages.forms import PERSON, caller_of
+from services.api.io.people import person_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.marked import Run, runs, sure, telling
@@ -112,7 +112,7 @@ class Renderer:
             heading=heading,
             names=known,
             sample=sample,
-            person=caller_of(request) or unquote(request.cookies.get(PERSON, "")),
+            person=person_of(request),
             ago=lambda at: wording.ago(at, now=now),
             since=lambda at: wording.day(at.date(), today=now.date()),
             due=lambda at: wording.due(at, now=now),

@@ -1,8 +1,7 @@
 """The room of the daily labels: a few texts for this person, what their answers did, and how far people agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import quote
 
 import msgspec
 from fastapi import Request
@@ -12,16 +11,15 @@ from starlette.responses import Response
 from services.api import learning_words
 from services.api.agreement import Kappa, Question, kappas, questions
 from services.api.io import labels, reviews
+from services.api.io.desk import Desk
 from services.api.io.learning_routes import days_texts
-from services.api.io.pages.forms import caller_of, shown_at
-from services.api.io.pages.lessons import Lessons, last_of, name_in, person_of
-from services.api.io.pages.piles import Next, Piles
+from services.api.io.pages.lessons import Lessons
 from services.api.io.pages.renderer import Renderer
+from services.api.io.people import person_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.reviewed import by_person
 from services.api.shapes import Voice
-from services.api.teaching import Progress, area_choices, feeling_choices, stage_choices
 from services.kit.clock import Clock
 
 _EXAMPLES = 2
@@ -53,70 +51,48 @@ class Reviewing:
         renderer: Renderer,
         *,
         store: Store,
-        lessons: Lessons,
+        desk: Desk,
         watcher: PolicyWatcher,
         clock: Clock,
     ) -> None:
         self._renderer = renderer
         self._store = store
-        self._lessons = lessons
+        self._lessons = Lessons(
+            "/review",
+            "review",
+            lambda by, number: days_texts(store, watcher.learning(), clock, by, number),
+            store=store,
+            desk=desk,
+            watcher=watcher,
+        )
         self._watcher = watcher
         self._clock = clock
-        self._piles = Piles(self._chosen)
-
-    def _chosen(self, by: str, number: int) -> Sequence[Next]:
-        found = days_texts(self._store, self._watcher.learning(), self._clock, by, number)
-        return [Next(item["id"], tuple(item["reasons"]), item["second_look"]) for item in found["items"]]
 
     def review(self, request: Request) -> Response:
-        known = self._watcher.names()
         bounds = self._watcher.learning()
         by = person_of(request)
         with self._store.reading() as connection:
-            progress = Progress(labels.labelled(connection, one_by_one=True), bounds.onboarding.labels)
+            progress = labels.progress(connection, bounds)
             today = _today(connection, by, self._clock())
             people = _people(connection)
-        again = request.query_params.get("again", "")
-        lesson = self._lessons.again(again, by) if by and again else None
-        if by and lesson is None and today.asked < bounds.review.a_day:
-            lesson = self._lessons.next_of(self._piles, by)
+        lesson = self._lessons.lesson(request, by, more=today.asked < bounds.review.a_day)
         return self._renderer.page(
             request,
             "review.html",
             "/review",
             _heading(by, today, bounds.review.a_day),
-            known=known,
-            words=learning_words,
-            by=by,
+            **self._lessons.shown(request, by, lesson),
             progress=progress,
             today=today,
             a_day=bounds.review.a_day,
             wanted=bounds.promotion.least_reviewed,
             people=people,
-            lesson=lesson,
-            last=last_of(request),
             told=learning_words.told(request.query_params.get("said", "")),
-            stages=stage_choices(known.stages),
-            areas=area_choices(known.areas),
-            feelings=feeling_choices(),
         )
 
     def answer(self, request: Request, form: Mapping[str, str]) -> Response:
         """A name, an answer, or a text that is put aside."""
-        by = caller_of(request) or name_in(form) or person_of(request)
-        if form.get("answer") == "begin":
-            return shown_at("/review" if by else "/review?said=name", by)
-        if not by:
-            return shown_at("/review?said=name", "")
-        event = form.get("id", "")
-        if form.get("answer") == "skip":
-            self._piles.away(by, event, skipped=True)
-            return shown_at("/review?said=skipped", by)
-        word = self._lessons.take(request, form, by=by, asked="review")
-        if word in {"kept", "keeping", "taken", "untagged"}:
-            self._piles.away(by, event, skipped=word != "kept")
-        last = f"&last={quote(event, safe='')}" if word in {"kept", "keeping"} else ""
-        return shown_at(f"/review?said={word}{last}", by)
+        return self._lessons.answer(request, form)
 
 
 def _heading(by: str, today: Today, a_day: int) -> str:

@@ -13,8 +13,9 @@ from services.api.io import feedback as read_feedback
 from services.api.io import labels
 from services.api.io.desk import Desk
 from services.api.io.gather import Gather
-from services.api.io.pages.forms import caller_of, one_of, said, shown_at
+from services.api.io.pages.forms import one_of, said, shown_at
 from services.api.io.pages.renderer import PER_PAGE, Renderer, older
+from services.api.io.people import caller_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.queries import BadQuery, after_of, feedback_filter, limit_of
