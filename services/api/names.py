@@ -31,6 +31,11 @@ class Names:
         """The id in use for one that events may have from before: `section` is stages, areas or themes."""
         return self._former.get(section, {}).get(name, name)
 
+    def meant(self, section: str, name: str) -> tuple[str, ...]:
+        """The ids that events may have where one is asked for: the one in use, and all that it took the place of."""
+        used = self.present(section, name)
+        return (used, *(old for old, new in self._former.get(section, {}).items() if new == used))
+
     def stage(self, name: str | None) -> str:
         name = self.present("stages", name or "")
         return self.stages.get(name, _plain(name))
@@ -67,6 +72,10 @@ class Names:
             "areas": frozenset(self.areas),
             "themes": frozenset(self.themes),
         }
+
+
+UNNAMED = Names(None)
+"""Before there is a policy: every id stands for itself."""
 
 
 def spoke(event: FeedbackReceived) -> str:

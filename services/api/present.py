@@ -5,8 +5,11 @@ Events keep the ids that they were given; only what people look at is brought to
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from services.api.figures import Cell, total
 from services.api.names import Names
+from services.api.queries import FeedbackFilter
 
 
 def cells(names: Names, found: Mapping[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
@@ -34,6 +37,16 @@ def ratings(names: Names, found: Mapping[tuple[str, str], tuple[int, ...]]) -> d
         key = (names.present("areas", area), kind)
         summed[key] = _added(summed[key], measures) if key in summed else measures
     return summed
+
+
+def asked(names: Names, of: FeedbackFilter) -> FeedbackFilter:
+    """A filter that names what is in use, also where an older link names what was renamed."""
+    used = {
+        name: names.present(section, value)
+        for name, section in (("stage", "stages"), ("area", "areas"), ("theme", "themes"))
+        if (value := getattr(of, name)) is not None
+    }
+    return msgspec.structs.replace(of, **used)
 
 
 def _added(one: Iterable[int], other: Iterable[int]) -> tuple[int, ...]:

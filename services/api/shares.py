@@ -103,7 +103,8 @@ def band_of(confidence: float) -> int:
 def shares(labels: Sequence[str], pools: Sequence[Pool], known: Mapping[str, int], checks: Sequence[Check]) -> Shares:
     """Shares of `labels`, in their order, then of any others that occur. `known` counts by true label, and holds the
     checked events too."""
-    names = list(dict.fromkeys([*labels, *(p.label for p in pools), *known, *(c.truth for c in checks)]))
+    checked = (label for check in checks for label in (check.label, check.truth))
+    names = list(dict.fromkeys([*labels, *(pool.label for pool in pools), *known, *checked]))
     total = sum(known.values()) + sum(pool.n for pool in pools)
     if total == 0:
         return Shares(Reason.EMPTY, 0, len(checks), ())

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, and_, func, or_, select
 
 from services.api.io import tables as db
+from services.api.names import UNNAMED, Names
 from services.api.queries import ACTIVE, ActionFilter, Cursor
 from services.contracts.events import Action, ActionChanged, ActionCommand, NotificationOutcome, PolicyActivated
 
@@ -24,15 +25,19 @@ class ActionPage(msgspec.Struct, frozen=True):
     next: Cursor | None
 
 
-def list_actions(connection: Connection, asked: ActionFilter, *, limit: int, after: Cursor | None) -> ActionPage:
-    """Highest priority first, then by id."""
+def list_actions(
+    connection: Connection, asked: ActionFilter, *, limit: int, after: Cursor | None, names: Names = UNNAMED
+) -> ActionPage:
+    """Highest priority first, then by id. `names` say under which ids a theme stood before."""
     table = db.actions
     query = select(table.c.body)
     if asked.states():
         query = query.where(table.c.state.in_(asked.states()))
-    for name in ("team", "kind", "theme"):
+    for name in ("team", "kind"):
         if (value := getattr(asked, name)) is not None:
             query = query.where(table.c[name] == value)
+    if asked.theme is not None:
+        query = query.where(table.c.theme.in_(names.meant("themes", asked.theme)))
     if after is not None:
         query = query.where(
             or_(table.c.priority < after.value, and_(table.c.priority == after.value, table.c.id > after.id))

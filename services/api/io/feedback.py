@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, column, func, literal_column, or_, sele
 
 from services.api.io import tables as db
 from services.api.io.store import Store, micros
+from services.api.names import UNNAMED, Names
 from services.api.queries import Cursor, FeedbackFilter, search_words
 from services.api.shapes import Voice
 from services.contracts.events import FeedbackClassified, FeedbackReceived, Pseudonym
@@ -54,9 +55,11 @@ def list_feedback(
     limit: int,
     after: Cursor | None,
     parts: bool = False,
+    names: Names = UNNAMED,
 ) -> Page:
     """Newest first by the time of receipt, then id. Of a conversation the one that stands for it; a search by words
-    finds its parts, too. `parts`: whatever came in is listed, unless tags are asked for: those are of voices."""
+    finds its parts, too. `parts`: whatever came in is listed, unless tags are asked for: those are of voices. `names`
+    say under which ids a stage, an area or a theme stood before."""
     by_tag = asked.by_tag()
     source = (
         db.tags.join(db.feedback, db.feedback.c.id == db.tags.c.id)
@@ -67,7 +70,7 @@ def list_feedback(
     if asked.status == "received":
         source = source.join(db.untagged, db.untagged.c.id == driver.c.id)
     query = select(*_COLUMNS).select_from(source)
-    query = _filtered(query, store, asked, driver=driver)
+    query = _filtered(query, store, asked, names, driver=driver)
     if asked.q is None and (by_tag or not parts):
         query = query.where(db.tags.c.counts == 1 if by_tag else _STANDS)
     if after is not None:
@@ -79,19 +82,21 @@ def list_feedback(
     return Page(_voices(rows), Cursor(rows[-1].received_at, rows[-1].id) if more else None)
 
 
-def _filtered(query: Any, store: Store, asked: FeedbackFilter, *, driver: Any) -> Any:
+def _filtered(query: Any, store: Store, asked: FeedbackFilter, names: Names, *, driver: Any) -> Any:
     for name in ("source", "channel"):
         if (value := getattr(asked, name)) is not None:
             query = query.where(driver.c[name] == value)
-    for name in ("stage", "sentiment", "intent", "severity", "region", "site", "product"):
+    if asked.stage is not None:
+        query = query.where(db.tags.c.stage.in_(names.meant("stages", asked.stage)))
+    for name in ("sentiment", "intent", "severity", "region", "site", "product"):
         if (value := getattr(asked, name)) is not None:
             query = query.where(db.tags.c[name] == value)
     if asked.status in {"tagged", "unsure"}:
         query = query.where(db.tags.c.status == asked.status)
     if asked.area is not None:
-        query = query.where(db.tags.c.areas.contains(f" {asked.area} ", autoescape=True))
+        query = query.where(_any_of(db.tags.c.areas, names.meant("areas", asked.area)))
     if asked.theme is not None:
-        query = query.where(db.tags.c.themes.contains(f" {asked.theme} ", autoescape=True))
+        query = query.where(_any_of(db.tags.c.themes, names.meant("themes", asked.theme)))
     if asked.since is not None:
         query = query.where(driver.c.occurred_at >= micros(asked.since))
     if asked.until is not None:
@@ -99,6 +104,11 @@ def _filtered(query: Any, store: Store, asked: FeedbackFilter, *, driver: Any) -
     if asked.q is not None:
         query = query.where(matching(store, asked.q))
     return query
+
+
+def _any_of(column: Any, ids: Iterable[str]) -> Any:
+    """A condition on ids that stand in one column as ` a b `."""
+    return or_(*(column.contains(f" {name} ", autoescape=True) for name in ids))
 
 
 def matching(store: Store, words: str) -> Any:

@@ -117,10 +117,10 @@ class Gather:
             stories = self._stories(connection, names, read_actions.all_active(connection), last=last)
             channels = sums.channel_counts(connection, last - NOW_DAYS + 1, last)
             own = sums.own_people(connection, micros(self._clock() - timedelta(days=TREND_DAYS)))
-            shares = _recent_shares(connection, "area", list(names.areas), last)
+            shares = _recent_shares(connection, "area", names, last)
         working: dict[str, list[Story]] = {}
         for story in stories:
-            working.setdefault(story.action.plan.area or OTHER, []).append(story)
+            working.setdefault(names.present("areas", story.action.plan.area or OTHER), []).append(story)
         return Palette(
             areas=areas,
             overall=scores_of(ratings, ""),
@@ -142,7 +142,7 @@ class Gather:
             themes = present.days(names, "themes", sums.theme_days(connection, last - NOW_DAYS + 1, last))
             found = present.cells(names, sums.cells(connection, last - NOW_DAYS + 1, last))
             before = present.cells(names, sums.cells(connection, last - 2 * NOW_DAYS + 1, last - NOW_DAYS))
-            shares = _recent_shares(connection, "stage", list(names.stages), last)
+            shares = _recent_shares(connection, "stage", names, last)
         said: dict[str, list[Said]] = {}
         for theme, days in themes.items():
             known = names.themes.get(theme)
@@ -159,7 +159,7 @@ class Gather:
     def shares(self, asked: ShareQuery, names: Names) -> Shares:
         """How large the share of each stage or area is in a slice."""
         with self._store.reading() as connection:
-            return read_shares(connection, asked, list(names.stages if asked.by == "stage" else names.areas))
+            return read_shares(connection, asked, names)
 
     def week(self, names: Names) -> Week:
         now = self._clock()
@@ -210,9 +210,9 @@ def series(connection: Connection, action: Action, first: int, last: int) -> dic
     return sums.member_days(connection, action.id, first, last)
 
 
-def _recent_shares(connection: Connection, by: str, labels: list[str], last: int) -> Shares:
+def _recent_shares(connection: Connection, by: str, names: Names, last: int) -> Shares:
     first = date.fromordinal(last - NOW_DAYS + 1)
-    return read_shares(connection, ShareQuery(by=by, first=first, last=date.fromordinal(last)), labels)
+    return read_shares(connection, ShareQuery(by=by, first=first, last=date.fromordinal(last)), names)
 
 
 def _own_themes(names: Names, people: dict[str, int]) -> list[Said]:

@@ -24,8 +24,9 @@ from services.api.io.not_ours import NotOurs
 from services.api.io.people import caller_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
+from services.api.names import Names
 from services.api.not_ours import NOT_OURS
-from services.api.queries import action_filter, after_of, feedback_filter, limit_of
+from services.api.queries import FeedbackFilter, action_filter, after_of, feedback_filter, limit_of
 from services.contracts.events import Pseudonym
 from services.kit.http import json_response, problem
 
@@ -57,7 +58,7 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
 
     @router.get("/feedback", summary="Feedback, newest first")
     def feedback(request: Request) -> Response:
-        asked = feedback_filter(request.query_params)
+        asked, names = feedback_filter(request.query_params), watcher.names()
         with store.reading() as connection:
             page = read_feedback.list_feedback(
                 connection,
@@ -66,6 +67,7 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
                 limit=limit_of(request.query_params),
                 after=after_of(request.query_params),
                 parts=True,
+                names=names,
             )
         links = next_link(f"{base(request)}/v1/feedback", request.query_params, page.next)
         return tagged(request, {"items": [shapes.feedback_item(voice) for voice in page.items]}, links)
@@ -73,7 +75,7 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
     @router.get("/feedback.csv", summary="Feedback as a file for spreadsheets")
     def feedback_csv(request: Request) -> Response:
         asked = feedback_filter(request.query_params)
-        rows = _export(store, asked)
+        rows = _export(store, asked, watcher.names())
         return Response(
             rows,
             media_type="text/csv; charset=utf-8",
@@ -132,10 +134,14 @@ def action_routes(store: Store, desk: Desk, not_ours: NotOurs, watcher: PolicyWa
 
     @router.get("/actions", summary="Actions, highest priority first")
     def actions(request: Request) -> Response:
-        asked = action_filter(request.query_params)
+        asked, names = action_filter(request.query_params), watcher.names()
         with store.reading() as connection:
             page = read_actions.list_actions(
-                connection, asked, limit=limit_of(request.query_params), after=after_of(request.query_params)
+                connection,
+                asked,
+                limit=limit_of(request.query_params),
+                after=after_of(request.query_params),
+                names=names,
             )
         links = next_link(f"{base(request)}/v1/actions", request.query_params, page.next)
         return tagged(request, {"items": [shapes.action_item(action) for action in page.items]}, links)
@@ -254,7 +260,7 @@ def _not_found() -> Response:
     return problem(404, "Not found", code="not_found", detail="Nothing is stored under this id.")
 
 
-def _export(store: Store, asked: Any) -> str:
+def _export(store: Store, asked: FeedbackFilter, names: Names) -> str:
     out = io.StringIO()
     # every cell: where a semicolon separates, what follows one in an unquoted cell would be a cell of its own
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
@@ -262,7 +268,9 @@ def _export(store: Store, asked: Any) -> str:
     after, left = None, _MAX_EXPORT
     with store.reading() as connection:
         while left > 0:
-            page = read_feedback.list_feedback(connection, store, asked, limit=min(1_000, left), after=after)
+            page = read_feedback.list_feedback(
+                connection, store, asked, limit=min(1_000, left), after=after, names=names
+            )
             for voice in page.items:
                 item = shapes.feedback_item(voice)
                 item["areas"] = " ".join(area["area"] for area in item["areas"])

@@ -1,5 +1,6 @@
 """Shares of a slice out of the store: pools from their roll-up, checks from what people answered."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from services.api.calibration import checks
 from services.api.io import tables as db
+from services.api.names import Names
 from services.api.pools import guess, pooled
 from services.api.queries import ShareQuery
 from services.api.reviewed import opinion
@@ -22,13 +24,20 @@ _FIRST_DAY = 719_163  # 1970-01-01
 _corrected = msgspec.json.Decoder(FeedbackCorrected)
 
 
-def read_shares(connection: Connection, asked: ShareQuery, labels: list[str]) -> Shares:
-    """The shares that are asked for, of all `labels`."""
-    pools, known = _pools(connection, asked)
-    return shares(labels, pools, known, _checks(connection, asked))
+def read_shares(connection: Connection, asked: ShareQuery, names: Names) -> Shares:
+    """The shares that are asked for, of all labels in use; what was renamed is counted with what took its place."""
+    section, labels = ("stages", names.stages) if asked.by == "stage" else ("areas", names.areas)
+
+    def present(label: str) -> str:
+        return names.present(section, label)
+
+    pools, known = _pools(connection, asked, present)
+    return shares(list(labels), pools, known, _checks(connection, asked, present))
 
 
-def _pools(connection: Connection, asked: ShareQuery) -> tuple[list[Pool], dict[str, int]]:
+def _pools(
+    connection: Connection, asked: ShareQuery, present: Callable[[str], str]
+) -> tuple[list[Pool], dict[str, int]]:
     table = db.pools
     query = select(
         table.c.label,
@@ -40,17 +49,23 @@ def _pools(connection: Connection, asked: ShareQuery) -> tuple[list[Pool], dict[
         table.c.day.between(asked.first.toordinal(), asked.last.toordinal()),
         *(table.c[name] == value for name, value in asked.facts().items()),
     )
-    pools, known = [], {}
+    known: dict[str, int] = {}
+    open_ones: dict[tuple[str, int], tuple[int, int]] = {}
     for row in connection.execute(query.group_by(table.c.label, table.c.band).order_by(table.c.label, table.c.band)):
-        number = int(row.n)
+        label, number = present(row.label), int(row.n)
         if row.band == KNOWN:
-            known[row.label] = number
+            known[label] = known.get(label, 0) + number
         elif number:
-            pools.append(Pool(row.label, number, _chance(asked.by, int(row.confidence) / THOUSANDTHS / number)))
+            before, sure = open_ones.get((label, row.band), (0, 0))
+            open_ones[(label, row.band)] = (before + number, sure + int(row.confidence))
+    pools = [
+        Pool(label, number, _chance(asked.by, sure / THOUSANDTHS / number))
+        for (label, _), (number, sure) in open_ones.items()
+    ]
     return pools, known
 
 
-def _checks(connection: Connection, asked: ShareQuery) -> list[Check]:
+def _checks(connection: Connection, asked: ShareQuery, present: Callable[[str], str]) -> list[Check]:
     """What people were asked about, of the events of the slice."""
     since, until = ((day.toordinal() - _FIRST_DAY) * _DAY for day in (asked.first, asked.last))
     mine: Any = and_(
@@ -66,7 +81,7 @@ def _checks(connection: Connection, asked: ShareQuery) -> list[Check]:
         if item.event not in outside:
             label, confidence = guess(item.said, asked.by)
             truth = item.stage if asked.by == "stage" else item.main_area
-            found.append(Check(label, _chance(asked.by, confidence), truth))
+            found.append(Check(present(label), _chance(asked.by, confidence), present(truth)))
     return found
 
 

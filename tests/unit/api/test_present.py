@@ -7,8 +7,13 @@ import yaml
 
 from services.api import present
 from services.api.figures import Cell
+from services.api.io.actions import list_actions
+from services.api.io.feedback import list_feedback
+from services.api.io.store import Store
 from services.api.names import Names
+from services.api.queries import ActionFilter, FeedbackFilter
 from services.contracts.policyfiles import load_policy, read_folder
+from tests.unit.api.builders import Topics, action, classified, plan, project, received
 
 POLICY = Path(__file__).parents[3] / "deploy" / "policy"
 
@@ -53,6 +58,37 @@ def test_counts_of_before_and_after_are_added_up() -> None:
         ("price", "nps"): (1, 2),
         ("", "nps"): (4, 4),
     }
+
+
+def test_a_list_that_asks_for_one_id_finds_what_has_a_former_one(store: Store) -> None:
+    topics, names = Topics(), names_after_changes()
+    for stage, theme in (("pay", "wrong-bill"), ("billing", "bill-wrong"), ("stay", "loyalty-points"), ("use", "")):
+        event = received(f"of-{stage}")
+        topics.put(event, classified(event, stage=stage, themes=(theme,) if theme else ()))
+    topics.put(action(plan=plan(theme="wrong-bill")), action(id="a-2", group="g-2", plan=plan(theme="bill-wrong")))
+    project(store, topics.messages)
+
+    def listed(**over: str) -> list[str]:
+        with store.reading() as connection:
+            page = list_feedback(connection, store, FeedbackFilter(**over), limit=9, after=None, names=names)
+        return sorted(voice.event.source_id for voice in page.items)
+
+    def cases(theme: str) -> int:
+        with store.reading() as connection:
+            return len(list_actions(connection, ActionFilter(theme=theme), limit=9, after=None, names=names).items)
+
+    assert listed(stage="billing") == listed(stage="pay") == ["of-billing", "of-pay"]
+    assert listed(theme="bill-wrong") == listed(theme="wrong-bill") == ["of-billing", "of-pay"]
+    assert listed(stage="use") == ["of-stay", "of-use"]
+    assert listed(stage="buy") == []
+    assert listed(area="fulfilment") == ["of-billing", "of-pay", "of-stay", "of-use"]
+    assert cases("bill-wrong") == cases("wrong-bill") == 2
+    assert cases("loyalty-points") == 0
+
+
+def test_an_older_link_is_read_as_what_is_in_use() -> None:
+    found = present.asked(names_after_changes(), FeedbackFilter(stage="pay", theme="wrong-bill", area="price", q="x"))
+    assert found == FeedbackFilter(stage="billing", theme="bill-wrong", area="price", q="x")
 
 
 def test_without_a_policy_ids_stay_as_they_are() -> None:

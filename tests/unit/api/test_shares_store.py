@@ -10,13 +10,14 @@ from starlette.testclient import TestClient
 from services.api import phrases, wording
 from services.api.io.shares import read_shares
 from services.api.io.store import Store
+from services.api.names import UNNAMED
 from services.api.pools import pooled
 from services.api.queries import BadQuery, ShareQuery, share_query
 from services.api.shares import Reason, Shares
 from services.contracts import events as e
 from tests.unit.api.builders import NOON, Topics, classified, project, received
+from tests.unit.api.test_present import names_after_changes
 
-STAGES = ["receive", "use", "pay"]
 TODAY = NOON.date()
 
 
@@ -46,6 +47,7 @@ class Said:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.topics = Topics()
+        self.names = UNNAMED
 
     def tagged(self, name: str, *, tags: dict[str, Any] | None = None, **over: Any) -> e.FeedbackClassified:
         event = received(name, **over)
@@ -60,7 +62,7 @@ class Said:
 
     def shares(self, **over: Any) -> Shares:
         with self.store.reading() as connection:
-            return read_shares(connection, asked(**over), STAGES)
+            return read_shares(connection, asked(**over), self.names)
 
 
 @pytest.fixture
@@ -129,6 +131,19 @@ def test_bare_marks_are_known_because_there_is_nothing_to_read(said: Said) -> No
     share = found.of("unknown")
     assert share is not None
     assert (share.low, share.corrected, share.high) == (1.0, 1.0, 1.0)
+
+
+def test_what_was_renamed_is_counted_and_checked_with_what_took_its_place(said: Said) -> None:
+    stages = ("pay", "billing", "stay", "buy")
+    events = [said.tagged(f"r-{number}", tags={"stage": stage}) for number, stage in enumerate(stages)]
+    said.answered(events[0], stage="pay", asked="review")
+    said.answered(said.tagged("r-4", tags={"stage": "billing"}), stage="billing", asked="review")
+    assert raw(said.shares()) == {"pay": 0.2, "billing": 0.4, "stay": 0.2, "buy": 0.2}
+    said.names = names_after_changes()
+    found = said.shares()
+    assert raw(found) == {"billing": 0.6, "use": 0.2, "buy": 0.2}
+    assert (found.n, found.checked) == (5, 2)
+    assert found.of("pay") is None
 
 
 def test_employees_on_their_own_work_and_parts_of_a_conversation_have_no_share() -> None:

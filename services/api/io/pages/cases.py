@@ -53,10 +53,16 @@ class Cases:
     def actions(self, request: Request) -> Response:
         known = self._watcher.names()
         asked = action_filter(request.query_params)
-        area = request.query_params.get("area", "")
+        area = known.present("areas", request.query_params.get("area", ""))
         with self._store.reading() as connection:
-            page = read_actions.list_actions(connection, asked, limit=100, after=after_of(request.query_params))
-        stories = [s for s in self._gather.stories(known, page.items) if not area or s.action.plan.area == area]
+            page = read_actions.list_actions(
+                connection, asked, limit=100, after=after_of(request.query_params), names=known
+            )
+        stories = [
+            story
+            for story in self._gather.stories(known, page.items)
+            if not area or known.present("areas", story.action.plan.area or "") == area
+        ]
         parts = (
             ("Open", [s for s in stories if s.action.state in ACTIVE and s.action.plan.action == "cause"]),
             (

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from starlette.responses import Response
 
-from services.api import learning_words
+from services.api import learning_words, present
 from services.api.ask import MAX_NAME, CorrectionBody, expected_revision
 from services.api.io import actions as read_actions
 from services.api.io import feedback as read_feedback
@@ -44,10 +44,15 @@ class Voices:
 
     def feedback(self, request: Request) -> Response:
         known = self._watcher.names()
-        asked = feedback_filter(request.query_params)
+        asked = present.asked(known, feedback_filter(request.query_params))
         with self._store.reading() as connection:
             page = read_feedback.list_feedback(
-                connection, self._store, asked, limit=_limit_of(request), after=after_of(request.query_params)
+                connection,
+                self._store,
+                asked,
+                limit=_limit_of(request),
+                after=after_of(request.query_params),
+                names=known,
             )
             named = read_actions.actions_of(connection, [voice.event.id for voice in page.items])
         active = asked.active()
