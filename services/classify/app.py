@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.classify.artefact import FOLDER
-from services.classify.conversations import Conversations
+from services.classify.experience.conversations import Conversations
 from services.classify.io.activations import ModelWatch
 from services.classify.io.conversation_log import KafkaLog
 from services.classify.io.craft import FILES, craft_on, digest_of, with_version
@@ -20,11 +19,12 @@ from services.classify.io.versions import MODELS, Versions
 from services.classify.io.workshop import Workshop, workshop_routes
 from services.classify.loading import PHRASES, load_tagger
 from services.classify.metrics import ClassifyMetrics
+from services.classify.model.artefact import FOLDER
 from services.classify.oversight import looked_at
 from services.classify.step import INPUTS, SERVICE, classify
 from services.classify.tag_command import tag_lines
-from services.classify.tagger import Tagger
-from services.classify.taxonomy import FILE
+from services.classify.tagging.tagger import Tagger
+from services.classify.taxonomy.labels import FILE
 from services.contracts.codec import Outbound, RawMessage
 from services.contracts.events import ModelActivated
 from services.contracts.learning import FILE as LEARNING

@@ -6,16 +6,16 @@ A model is always used under a taxonomy: former ids renamed, labels of the organ
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.classify.artefact import FOLDER, load
-from services.classify.cascade import Cascade
-from services.classify.extending import FEWEST_EXAMPLES, extend, extension_of
-from services.classify.minilm import MiniLM
-from services.classify.model import Model
-from services.classify.phrases import OWN, Phrase, digest_of, read_phrases
-from services.classify.static import load_table
-from services.classify.tagger import Tagger
-from services.classify.taxonomy import GROUPS, Taxonomy, read_taxonomy
-from services.classify.widening import renamed, renamed_phrases
+from services.classify.learning.extending import FEWEST_EXAMPLES, extend, extension_of
+from services.classify.learning.widening import renamed, renamed_phrases
+from services.classify.model.artefact import FOLDER, load
+from services.classify.model.cascade import Cascade
+from services.classify.model.probabilities import Model
+from services.classify.reading.minilm import MiniLM
+from services.classify.reading.phrases import OWN, Phrase, digest_of, read_phrases
+from services.classify.reading.static import load_table
+from services.classify.tagging.tagger import Tagger
+from services.classify.taxonomy.labels import GROUPS, Taxonomy, read_taxonomy
 from services.contracts.errors import Misconfigured
 from services.contracts.yamlfile import PolicyRefused
 
@@ -52,7 +52,7 @@ def untaught_tagger(
     own = read_phrases(OWN)
     if digest_of(own) != model.lexicon:
         raise Misconfigured(
-            ["The model was trained with other phrases than services/classify/lexicon holds; run `make train`."]
+            ["The model was trained with other phrases than services/classify/reading/lexicon holds; run `make train`."]
         )
     static, slow = load_table(), MiniLM() if full else None
     phrases = (*renamed_phrases(own, taxonomy), *themes)

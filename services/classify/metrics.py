@@ -5,12 +5,12 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.classify.language import CANDIDATES
-from services.classify.language import UNKNOWN as NO_LANGUAGE
-from services.classify.model import HEADS
+from services.classify.model.probabilities import HEADS
 from services.classify.oversight import BEFORE, TRAINING, Looked, Oversight
 from services.classify.oversight import HEADS as WATCHED
-from services.classify.tagger import Reason, Tagger
+from services.classify.reading.language import CANDIDATES
+from services.classify.reading.language import UNKNOWN as NO_LANGUAGE
+from services.classify.tagging.tagger import Reason, Tagger
 from services.contracts.events import FeedbackClassified, Sentiment
 from services.kit.metrics import ConsumerMetrics
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from services.classify.drift import Adwin, Mix, Shift
-from services.classify.language import ENGLISH, language_of
-from services.classify.language import UNKNOWN as NO_LANGUAGE
-from services.classify.tagger import Tagger
-from services.classify.tokens import UNKNOWN as UNKNOWN_WORD
+from services.classify.reading.language import ENGLISH, language_of
+from services.classify.reading.language import UNKNOWN as NO_LANGUAGE
+from services.classify.reading.tokens import UNKNOWN as UNKNOWN_WORD
+from services.classify.tagging.tagger import Tagger
 from services.contracts import topics
 from services.contracts.codec import RawMessage, decode
 from services.contracts.errors import BadMessage

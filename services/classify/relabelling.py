@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from services.classify.taxonomy import Taxonomy
+from services.classify.taxonomy.labels import Taxonomy
 from services.contracts.events import Tags
 
 HEADS = ("stage", "areas", "theme")

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 import msgspec
 
-from services.classify.conversations import KEPT
+from services.classify.experience.conversations import KEPT
 from services.classify.revisions import corrected_tags
-from services.classify.taxonomy import Taxonomy
+from services.classify.taxonomy.labels import Taxonomy
 from services.contracts.events import Correction, FeedbackClassified, FeedbackCorrected, Tags, Versions
 
 _ANSWERED_WITHIN = timedelta(minutes=10)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from services.classify.taxonomy import Taxonomy
+from services.classify.taxonomy.labels import Taxonomy
 from services.contracts.errors import BadMessage
 from services.contracts.events import (
     AreaTag,

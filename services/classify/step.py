@@ -11,8 +11,8 @@ from datetime import datetime
 
 import msgspec
 
-from services.classify.conversations import Arrival, Conversation, Conversations
-from services.classify.experience import Part, Told, of_part, part_of, tag
+from services.classify.experience.conversations import Arrival, Conversation, Conversations
+from services.classify.experience.parts import Part, Told, of_part, part_of, tag
 from services.classify.revisions import (
     first_revision,
     grown_revision,
@@ -20,7 +20,7 @@ from services.classify.revisions import (
     part_revision,
     refuse_unknown,
 )
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.contracts import topics
 from services.contracts.codec import Outbound, RawMessage, dead_letter, decode, encode, trace_of
 from services.contracts.errors import BadMessage, Unavailable

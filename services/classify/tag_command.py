@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from services.classify.experience import Part, tag
+from services.classify.experience.parts import Part, tag
 from services.classify.loading import load_tagger
-from services.classify.tagger import Tagger
-from services.classify.text import MAX_CHARACTERS
+from services.classify.reading.text import MAX_CHARACTERS
+from services.classify.tagging.tagger import Tagger
 from services.contracts.errors import EXIT_MISCONFIGURED, Misconfigured
 from services.contracts.events import Answer, Author, Rating, Tags
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from services.classify.findings import Code, Finding, Level
-from services.classify.learnable import Given, findings, starving
+from services.classify.learning.learnable import Given, findings, starving
 from services.classify.loading import PHRASES, theme_phrases, under_taxonomy, untaught_tagger
-from services.classify.phrases import Phrase
+from services.classify.reading.phrases import Phrase
 from services.classify.tag_command import POLICY, batches, tag_lines
-from services.classify.tagger import Tagger
-from services.classify.taxonomy import FILE, Taxonomy, taxonomy_of
+from services.classify.tagging.tagger import Tagger
+from services.classify.taxonomy.findings import Code, Finding, Level
+from services.classify.taxonomy.labels import FILE, Taxonomy, taxonomy_of
 from services.contracts.errors import Misconfigured
 from services.contracts.yamlfile import Marked, PolicyRefused, load_marked
 

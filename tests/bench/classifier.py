@@ -17,7 +17,7 @@ from textblob import TextBlob
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from services.classify.loading import load_tagger
-from services.classify.tagger import Tagger, TagInput
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example, read_corpus
 from services.classify.training.realtexts import REAL, RealText, read_real
 from tests.bench.figures import Figure, median
@@ -38,7 +38,7 @@ import sys
 import psutil
 from pathlib import Path
 from services.classify.loading import load_tagger
-from services.classify.tagger import TagInput
+from services.classify.tagging.tagger import TagInput
 tagger = load_tagger(Path(sys.argv[1]), full=sys.argv[2] == "cascade")
 texts = [f"Parcel {n} never came, nobody answers the phone and I was charged twice for it." for n in range(512)]
 for start in range(0, len(texts), 32):

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from services.classify.loading import load_tagger
-from services.classify.tagger import TagInput
+from services.classify.tagging.tagger import TagInput
 from tests.bench.figures import Figure, percentile
 from tests.builders import feedback
 from tests.system.product import ROLES, ROOT, Product

@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from services.classify.loading import load_tagger
 from services.classify.step import INPUTS, SERVICE, classify
-from services.classify.tagger import Tagger, TagInput
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.contracts import ids, topics
 from services.contracts.codec import Outbound, RawMessage, encode
 from services.contracts.events import FeedbackReceived, Pseudonym, Tags

@@ -19,11 +19,11 @@ from prometheus_client import CollectorRegistry
 from services.api.app import Parts, build
 from services.api.io.actions import active_policy
 from services.classify import commands
-from services.classify.artefact import FOLDER, load, save
 from services.classify.io.craft import digest_of
 from services.classify.io.versions import CARD, Card
 from services.classify.loading import load_tagger
-from services.classify.tagger import Tagger, TagInput
+from services.classify.model.artefact import FOLDER, load, save
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.contracts import ids
 from services.contracts.codec import Outbound, RawMessage, decode, encode
 from services.contracts.events import FeedbackClassified, FeedbackReceived, ModelActivated

@@ -15,7 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from services.classify.loading import load_tagger
 from services.classify.revisions import first_revision, next_revision
-from services.classify.tagger import TagInput
+from services.classify.tagging.tagger import TagInput
 from services.contracts.codec import RawMessage, decode, encode
 from services.contracts.events import (
     ActionChanged,

@@ -12,7 +12,7 @@ from services.api.io.feedback import voices_by_id
 from services.api.io.store import Store, open_store
 from services.classify.loading import load_tagger
 from services.classify.step import classify
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.contracts import ids, topics
 from services.contracts.codec import Outbound, RawMessage
 from services.contracts.events import Action

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from services.api.io import tables as db
 from services.classify.loading import load_tagger
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.contracts import topics
 from services.contracts.events import Conversation
 from services.router.signals import Policies, route

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.classify.metrics import ClassifyMetrics
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.contracts.codec import RawMessage, decode
 from services.contracts.errors import BadMessage, Misconfigured, Unavailable
 from services.contracts.events import ModelActivated

@@ -7,19 +7,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from services.classify.adapting import LabelledText, adapt
-from services.classify.artefact import DIGEST, FOLDER, load, save
-from services.classify.experience import Part, tag
-from services.classify.features import Floats
+from services.classify.experience.parts import Part, tag
+from services.classify.experience.said import said
 from services.classify.io.versions import Files
 from services.classify.io.workshop import Craft
+from services.classify.learning.adapting import LabelledText, adapt
 from services.classify.learning.judging import Answer
 from services.classify.learning.reviewed import Reviewed
 from services.classify.loading import under_taxonomy
-from services.classify.model import PathName
-from services.classify.reading import said
-from services.classify.tagger import Tagger
-from services.classify.taxonomy import Taxonomy
+from services.classify.model.artefact import DIGEST, FOLDER, load, save
+from services.classify.model.probabilities import PathName
+from services.classify.reading.features import Floats
+from services.classify.tagging.tagger import Tagger
+from services.classify.taxonomy.labels import Taxonomy
 from services.contracts.errors import Misconfigured
 
 _AT_ONCE = 16

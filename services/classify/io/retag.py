@@ -16,17 +16,17 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import Progress
 
-from services.classify.artefact import FOLDER
-from services.classify.cascade import ALL_FULL
-from services.classify.experience import Part, of_part, part_of, tag
+from services.classify.experience.parts import Part, of_part, part_of, tag
 from services.classify.io.conversation_log import KafkaLog
 from services.classify.io.craft import FILES, with_version
 from services.classify.io.history import HistoryReader, in_open_cases, model_in_force, read
 from services.classify.io.versions import MODELS, Versions
 from services.classify.loading import load_tagger
+from services.classify.model.artefact import FOLDER
+from services.classify.model.cascade import ALL_FULL
 from services.classify.relabelling import Comparison, Report, labels_of, told
 from services.classify.retagging import History, Left, Past, anew, left, retagged
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.contracts.codec import RawMessage, encode, new_trace
 from services.contracts.errors import Misconfigured, Unavailable
 from services.contracts.events import FeedbackClassified, FeedbackCorrected, FeedbackReceived

@@ -1,1 +1,1 @@
-"""Learning from the people who look at tags: labels in, a challenger, its judgement."""
+"""What an organisation teaches: labels people gave and a taxonomy of its own in, a model and its judgement out."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.classify.model import Model
+from services.classify.model.probabilities import Model
 from services.classify.training.corpus import Example
 from services.classify.training.figures import Judged, stage_table, table
 

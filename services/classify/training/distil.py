@@ -15,9 +15,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from services.classify.minilm import MiniLM, package_folder, word_pieces
-from services.classify.static import StaticTable, save_table
-from services.classify.text import clean
+from services.classify.reading.minilm import MiniLM, package_folder, word_pieces
+from services.classify.reading.static import StaticTable, save_table
+from services.classify.reading.text import clean
 from services.classify.training.corpus import Example, read_corpus
 
 Floats = NDArray[np.float32]

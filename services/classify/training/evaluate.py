@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from services.classify.artefact import load
-from services.classify.cascade import ALL_FULL, Cascade
 from services.classify.loading import load_tagger
-from services.classify.tagger import Tagger, TagInput
+from services.classify.model.artefact import load
+from services.classify.model.cascade import ALL_FULL, Cascade
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import read_corpus
 from services.classify.training.figures import judged, stage_table, table, tagged_unseen
 from services.classify.training.fit import Fitter

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from services.classify.cascade import ALL_FULL
-from services.classify.model import Model
-from services.classify.tagger import Tagger, TagInput
+from services.classify.model.cascade import ALL_FULL
+from services.classify.model.probabilities import Model
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example
 from services.classify.training.fit import Fitter, Fold
 from services.contracts.events import Tags

@@ -12,9 +12,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from services.classify.features import Features, Featuriser, Floats, Vocabulary, label_columns
-from services.classify.lexicon import Lexicon
-from services.classify.model import (
+from services.classify.model.probabilities import (
     HEADS,
     NO_KIND,
     PATHS,
@@ -27,11 +25,13 @@ from services.classify.model import (
     calibrated,
     uncalibrated,
 )
-from services.classify.phrases import OWN, Phrase, digest_of, read_phrases
-from services.classify.tagger import Encoder, stems_of
-from services.classify.taxonomy import Taxonomy
-from services.classify.text import clean
-from services.classify.tokens import Tokenizer, stem
+from services.classify.reading.features import Features, Featuriser, Floats, Vocabulary, label_columns
+from services.classify.reading.lexicon import Lexicon
+from services.classify.reading.phrases import OWN, Phrase, digest_of, read_phrases
+from services.classify.reading.text import clean
+from services.classify.reading.tokens import Tokenizer, stem
+from services.classify.tagging.tagger import Encoder, stems_of
+from services.classify.taxonomy.labels import Taxonomy
 from services.classify.training.corpus import Example
 from services.classify.training.lessons import Lesson, lessons_of, truth_of, weights_of
 

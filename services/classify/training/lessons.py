@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.model import NO_KIND, Head
+from services.classify.model.probabilities import NO_KIND, Head
 from services.classify.training.corpus import Example
 
 USE = "use"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.classify.adapting import LabelledText, adapt
-from services.classify.tagger import Tagger
+from services.classify.learning.adapting import LabelledText, adapt
+from services.classify.tagging.tagger import Tagger
 from services.classify.training.figures import Figures, Labelled, figures_of, judged
 from services.classify.training.realtexts import RealText
 from services.contracts.events import Tags

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.classify.tagger import TagInput
+from services.classify.tagging.tagger import TagInput
 from services.contracts.events import Rating
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "eval" / "real-dev.jsonl"

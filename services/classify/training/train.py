@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress, TextColumn
 
-from services.classify.artefact import FOLDER, save
-from services.classify.features import Floats
-from services.classify.minilm import MiniLM
-from services.classify.model import PathName
-from services.classify.phrases import OWN, read_phrases
-from services.classify.static import load_table
-from services.classify.tagger import Encoder
-from services.classify.taxonomy import read_taxonomy
-from services.classify.text import clean
+from services.classify.model.artefact import FOLDER, save
+from services.classify.model.probabilities import PathName
+from services.classify.reading.features import Floats
+from services.classify.reading.minilm import MiniLM
+from services.classify.reading.phrases import OWN, read_phrases
+from services.classify.reading.static import load_table
+from services.classify.reading.text import clean
+from services.classify.tagging.tagger import Encoder
+from services.classify.taxonomy.labels import read_taxonomy
 from services.classify.training.card import write_card
 from services.classify.training.corpus import read_corpus
 from services.classify.training.figures import judged, tagged_unseen

@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from services.classify.loading import load_tagger
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.classify.training.corpus import Example, read_corpus
 
 POLICY = Path(__file__).parents[3] / "deploy" / "policy"

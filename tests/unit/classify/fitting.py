@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from services.classify.features import Featuriser, Floats
-from services.classify.lexicon import Lexicon
-from services.classify.model import Model, uncalibrated
-from services.classify.phrases import OWN, read_phrases
-from services.classify.static import load_table
-from services.classify.tagger import stems_of
-from services.classify.taxonomy import read_taxonomy
-from services.classify.text import clean
-from services.classify.tokens import Tokenizer
+from services.classify.model.probabilities import Model, uncalibrated
+from services.classify.reading.features import Featuriser, Floats
+from services.classify.reading.lexicon import Lexicon
+from services.classify.reading.phrases import OWN, read_phrases
+from services.classify.reading.static import load_table
+from services.classify.reading.text import clean
+from services.classify.reading.tokens import Tokenizer
+from services.classify.tagging.tagger import stems_of
+from services.classify.taxonomy.labels import read_taxonomy
 from services.classify.training.corpus import Example
 from services.classify.training.fit import Fitter
 from services.classify.training.train import Remembered

@@ -7,13 +7,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from services.classify.adapting import LabelledText, adapt
-from services.classify.artefact import load
-from services.classify.model import PATHS, probabilities
-from services.classify.phrases import OWN, read_phrases
-from services.classify.static import load_table
-from services.classify.tagger import Tagger, TagInput
-from services.classify.taxonomy import read_taxonomy
+from services.classify.learning.adapting import LabelledText, adapt
+from services.classify.model.artefact import load
+from services.classify.model.probabilities import PATHS, probabilities
+from services.classify.reading.phrases import OWN, read_phrases
+from services.classify.reading.static import load_table
+from services.classify.tagging.tagger import Tagger, TagInput
+from services.classify.taxonomy.labels import read_taxonomy
 from services.classify.training.corpus import Example
 from services.classify.training.figures import calibrated_as
 from services.classify.training.fit import Fitter

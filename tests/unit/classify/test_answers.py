@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.classify import answers
-from services.classify.answers import Asked, Subject, adjusted
-from services.classify.experience import Part, tag
-from services.classify.tagger import Tagger
+from services.classify.experience import answers
+from services.classify.experience.answers import Asked, Subject, adjusted
+from services.classify.experience.parts import Part, tag
+from services.classify.tagging.tagger import Tagger
 from services.contracts.events import Answer, AreaTag, Rating, Tags, Unsure, Versions
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import skops.io
 
-from services.classify.artefact import DIGEST, FOLDER, LARGEST_BYTES, MODEL, TRUSTED, load, save
-from services.classify.cascade import ALL_FULL
 from services.classify.loading import load_tagger
-from services.classify.minilm import MiniLM
-from services.classify.phrases import OWN, read_phrases
-from services.classify.static import load_table
-from services.classify.tagger import Tagger, TagInput
-from services.classify.taxonomy import read_taxonomy
-from services.classify.text import clean
+from services.classify.model.artefact import DIGEST, FOLDER, LARGEST_BYTES, MODEL, TRUSTED, load, save
+from services.classify.model.cascade import ALL_FULL
+from services.classify.reading.minilm import MiniLM
+from services.classify.reading.phrases import OWN, read_phrases
+from services.classify.reading.static import load_table
+from services.classify.reading.text import clean
+from services.classify.tagging.tagger import Tagger, TagInput
+from services.classify.taxonomy.labels import read_taxonomy
 from services.classify.training.corpus import Example
 from services.classify.training.figures import calibrated_as
 from services.classify.training.fit import Fitter

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from services.classify.cascade import ALL_FULL, Cascade
-from services.classify.tagger import Tagger, TagInput
+from services.classify.model.cascade import ALL_FULL, Cascade
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example
 
 RULE = Cascade(stage_below=0.8, area_below=0.7, small=4, most=3, per_text=2)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.classify import conversations as module
-from services.classify.conversations import KEPT, Conversations
+from services.classify.experience import conversations as module
+from services.classify.experience.conversations import KEPT, Conversations
 from services.classify.step import classify
-from services.classify.tagger import TagInput
-from services.classify.taxonomy import Taxonomy, read_taxonomy
+from services.classify.tagging.tagger import TagInput
+from services.classify.taxonomy.labels import Taxonomy, read_taxonomy
 from services.contracts import topics
 from services.contracts.codec import Outbound, RawMessage, decode, encode
 from services.contracts.errors import Unavailable

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from services.classify.taxonomy import UNKNOWN, Taxonomy, read_taxonomy
+from services.classify.taxonomy.labels import UNKNOWN, Taxonomy, read_taxonomy
 from services.classify.training.corpus import Example, read_file
 from services.contracts.events import Channel
 from tests.unit.sample.near_duplicates import near_duplicates

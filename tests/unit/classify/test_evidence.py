@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.classify.cascade import ALL_FULL
 from services.classify.loading import load_tagger
-from services.classify.model import PathName, probabilities
-from services.classify.tagger import Tagger, TagInput
-from services.classify.text import clean
+from services.classify.model.cascade import ALL_FULL
+from services.classify.model.probabilities import PathName, probabilities
+from services.classify.reading.text import clean
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example
 from services.contracts.events import Evidence, Tags
 

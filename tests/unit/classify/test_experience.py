@@ -1,8 +1,8 @@
 """Whose words count for what, in one text and over the parts of a conversation."""
 
-from services.classify.experience import MOST_PARTS, Part, of_part, tag
-from services.classify.tagger import Tagger
-from services.classify.text import MAX_CHARACTERS
+from services.classify.experience.parts import MOST_PARTS, Part, of_part, tag
+from services.classify.reading.text import MAX_CHARACTERS
+from services.classify.tagging.tagger import Tagger
 from services.contracts.events import Rating, Tags
 
 SAID = "Your driver marked it delivered, nothing is here"

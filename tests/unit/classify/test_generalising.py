@@ -9,11 +9,11 @@ import pytest
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from services.classify.model import HEADS, PATHS, probabilities
-from services.classify.phrases import OWN, read_phrases
-from services.classify.static import load_table
-from services.classify.tagger import Tagger, TagInput
-from services.classify.taxonomy import read_taxonomy
+from services.classify.model.probabilities import HEADS, PATHS, probabilities
+from services.classify.reading.phrases import OWN, read_phrases
+from services.classify.reading.static import load_table
+from services.classify.tagging.tagger import Tagger, TagInput
+from services.classify.taxonomy.labels import read_taxonomy
 from services.classify.training.corpus import Example
 from services.classify.training.fit import Fitter
 from services.classify.training.train import Remembered

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.classify.model import Head
+from services.classify.model.probabilities import Head
 from services.classify.training.corpus import Clause, Example
 from services.classify.training.lessons import MOST_COUNTED, USE_SHARE, Lesson, lessons_of, truth_of, weights_of
 

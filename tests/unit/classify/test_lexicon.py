@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services.classify.lexicon import Lexicon
-from services.classify.phrases import OWN, Phrase, read_phrases
-from services.classify.tagger import Tagger, stems_of
-from services.classify.tokens import Tokenizer
+from services.classify.reading.lexicon import Lexicon
+from services.classify.reading.phrases import OWN, Phrase, read_phrases
+from services.classify.reading.tokens import Tokenizer
+from services.classify.tagging.tagger import Tagger, stems_of
 
 FEWEST_PHRASES = 2_000
 SILENT = 20

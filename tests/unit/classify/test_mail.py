@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.classify.mail import own_words
-from services.classify.text import MAX_CHARACTERS
+from services.classify.experience.mail import own_words
+from services.classify.reading.text import MAX_CHARACTERS
 
 SAID = "The parcel never came and nobody answers."
 QUOTE = "On Mon, 2 Nov 2026 at 09:14, Support <help@shop.example> wrote:"

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from services.classify import minilm
-from services.classify.minilm import MOST_PIECES, WIDTH, MiniLM, package_folder
+from services.classify.reading import minilm
+from services.classify.reading.minilm import MOST_PIECES, WIDTH, MiniLM, package_folder
 from services.contracts.errors import Misconfigured
 
 WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from services.classify.drift import ENOUGH, RECENT
 from services.classify.metrics import ClassifyMetrics
 from services.classify.oversight import BEFORE, HEADS, ONE_IN, TRAINING, Looked, Oversight, looked_at
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.contracts import topics
 from services.contracts.codec import RawMessage, encode
 from services.contracts.events import (

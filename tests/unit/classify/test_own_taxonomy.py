@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from services.classify.artefact import load, save
 from services.classify.io.craft import present
 from services.classify.learning.reviewed import Reviewed
 from services.classify.loading import load_tagger, under_taxonomy
-from services.classify.tagger import Reason, Tagger, TagInput
-from services.classify.taxonomy import read_taxonomy
+from services.classify.model.artefact import load, save
+from services.classify.tagging.tagger import Reason, Tagger, TagInput
+from services.classify.taxonomy.labels import read_taxonomy
 from services.contracts.errors import Misconfigured
 from services.contracts.events import Tags
 from services.contracts.yamlfile import PolicyRefused

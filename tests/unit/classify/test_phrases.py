@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from services.classify.lexicon import Lexicon
-from services.classify.phrases import OWN, Phrase, compile_pattern, read_phrases, sequences_of
-from services.classify.tagger import stems_of
-from services.classify.taxonomy import read_taxonomy
-from services.classify.tokens import Tokenizer, stem
+from services.classify.reading.lexicon import Lexicon
+from services.classify.reading.phrases import OWN, Phrase, compile_pattern, read_phrases, sequences_of
+from services.classify.reading.tokens import Tokenizer, stem
+from services.classify.tagging.tagger import stems_of
+from services.classify.taxonomy.labels import read_taxonomy
 from services.contracts.yamlfile import PolicyRefused
 
 

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 import yaml
 
-from services.classify.conversations import KEPT
+from services.classify.experience.conversations import KEPT
 from services.classify.relabelling import Comparison, Labels, Moved, Shift, labels_of, told
 from services.classify.retagging import History, Left, Past, anew, left, retagged
-from services.classify.taxonomy import FILE, Taxonomy, taxonomy_of
+from services.classify.taxonomy.labels import FILE, Taxonomy, taxonomy_of
 from services.contracts import topics
 from services.contracts.codec import Outbound
 from services.contracts.events import (

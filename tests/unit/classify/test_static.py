@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.classify.minilm import MiniLM
-from services.classify.static import DIGEST, FOLDER, LARGEST_BYTES, TABLE, StaticTable, load_table, save_table
-from services.classify.tagger import Encoder
+from services.classify.reading.minilm import MiniLM
+from services.classify.reading.static import DIGEST, FOLDER, LARGEST_BYTES, TABLE, StaticTable, load_table, save_table
+from services.classify.tagging.tagger import Encoder
 from services.classify.training.corpus import Example
 from services.contracts.errors import Misconfigured
 

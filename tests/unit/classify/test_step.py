@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.classify.step import classify
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 from services.contracts import topics
 from services.contracts.codec import Headers, Outbound, RawMessage, decode, encode
 from services.contracts.events import (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.classify.tag_command import batches, tag_lines
-from services.classify.tagger import Tagger
+from services.classify.tagging.tagger import Tagger
 
 CHECKOUT = Path(__file__).parents[3]
 

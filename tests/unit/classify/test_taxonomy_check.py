@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from services.classify.findings import Code, Finding, Level
-from services.classify.learnable import Given, findings, starving
+from services.classify.learning.learnable import Given, findings, starving
 from services.classify.loading import PHRASES, theme_phrases, untaught_tagger
-from services.classify.tagger import Tagger
-from services.classify.taxonomy import FILE, taxonomy_of
+from services.classify.tagging.tagger import Tagger
+from services.classify.taxonomy.findings import Code, Finding, Level
+from services.classify.taxonomy.labels import FILE, taxonomy_of
 from services.classify.taxonomy_command import check
 from services.contracts.events import AreaTag
 from services.contracts.yamlfile import Marked, load_marked

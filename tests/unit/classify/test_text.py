@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.classify.text import MAX_CHARACTERS, clean
+from services.classify.reading.text import MAX_CHARACTERS, clean
 
 PIECES = st.sampled_from(
     ["the parcel", " ", "\n", "don’t", "donâ€™t", "&amp;", "&#39;", "<b>", "</p>", "<p>", "‹card number›",

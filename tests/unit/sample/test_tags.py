@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.classify.loading import load_tagger
-from services.classify.tagger import TagInput
+from services.classify.tagging.tagger import TagInput
 from services.contracts.events import FeedbackReceived, Tags
 from services.ingest.intake import Accepted, Candidate, Checked, accept, check
 from services.ingest.mapping import ColumnMap, guess, guess_kind, parse_pairs

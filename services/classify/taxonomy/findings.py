@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from services.classify.taxonomy import GROUPS
+from services.classify.taxonomy.labels import GROUPS
 from services.contracts.yamlfile import Marked, Pointer
 
 

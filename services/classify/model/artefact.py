@@ -8,9 +8,9 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 
-from services.classify.features import Floats, Vocabulary
-from services.classify.model import PATHS, Calibration, Examples, Head, Model
-from services.classify.model import Path as Reading
+from services.classify.model.probabilities import PATHS, Calibration, Examples, Head, Model
+from services.classify.model.probabilities import Path as Reading
+from services.classify.reading.features import Floats, Vocabulary
 from services.contracts.errors import Misconfigured
 
 FOLDER = Path(__file__).parent / "artefact"

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.classify.answers import adjusted, questions_of, rating_of, read, subject_of, texts_of
-from services.classify.reading import said
-from services.classify.tagger import Reason, Tagger, TagInput
-from services.classify.taxonomy import UNKNOWN
-from services.classify.text import MAX_CHARACTERS
+from services.classify.experience.answers import adjusted, questions_of, rating_of, read, subject_of, texts_of
+from services.classify.experience.said import said
+from services.classify.reading.text import MAX_CHARACTERS
+from services.classify.tagging.tagger import Reason, Tagger, TagInput
+from services.classify.taxonomy.labels import UNKNOWN
 from services.contracts.events import Answer, Author, FeedbackReceived, Rating, Tags, Turn, Unsure
 
 MOST_PARTS = 40

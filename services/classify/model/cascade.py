@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from services.classify.features import Floats
+from services.classify.reading.features import Floats
 
 EVERY = 1_000_000
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from services.classify.experience import MOST_PARTS, Part, part_of
+from services.classify.experience.parts import MOST_PARTS, Part, part_of
 from services.contracts.codec import RawMessage
 from services.contracts.events import Conversation as Told
 from services.contracts.events import (

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 
-from services.classify.scales import share_of
-from services.classify.taxonomy import UNKNOWN
+from services.classify.experience.scales import share_of
+from services.classify.taxonomy.labels import UNKNOWN
 from services.contracts.events import Answer, AreaTag, Rating, Tags
 
 MOST_AREAS = 3

@@ -13,9 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from services.classify.features import Floats
-from services.classify.model import PATHS, Examples, Head, Model, Path, PathName, calibrated, softmax, uncalibrated
-from services.classify.tagger import Tagger
+from services.classify.model.probabilities import (
+    PATHS,
+    Examples,
+    Head,
+    Model,
+    Path,
+    PathName,
+    calibrated,
+    softmax,
+    uncalibrated,
+)
+from services.classify.reading.features import Floats
+from services.classify.tagging.tagger import Tagger
 
 LOCAL_WEIGHT = 1.0
 """How many shipped texts of the same likeness one of the organisation's own counts for."""

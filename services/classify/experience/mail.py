@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.classify import mail_marks as marks
-from services.classify.text import without_markup
+from services.classify.experience import mail_marks as marks
+from services.classify.reading.text import without_markup
 
 _READ = 400
 """Characters of a line that are looked at: no mark of a mail program is longer."""

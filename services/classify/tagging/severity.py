@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.classify.features import Floats
-from services.classify.model import NO_KIND, Model
+from services.classify.model.probabilities import NO_KIND, Model
+from services.classify.reading.features import Floats
 from services.contracts.events import Sentiment
 
 CRITICAL = 3

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from services.classify.lexicon import Hit, Lexicon
-from services.classify.taxonomy import Taxonomy
-from services.classify.tokens import Array, Stems, TokenBatch
+from services.classify.reading.lexicon import Hit, Lexicon
+from services.classify.reading.tokens import Array, Stems, TokenBatch
+from services.classify.taxonomy.labels import Taxonomy
 
 Floats = NDArray[np.float32]
 

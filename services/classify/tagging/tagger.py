@@ -13,22 +13,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.cascade import Cascade
-from services.classify.evidence import Decided, Evidencer, Reading
-from services.classify.features import Featuriser, Floats
-from services.classify.language import ENGLISH, language_of
-from services.classify.language import UNKNOWN as NO_LANGUAGE
-from services.classify.lexicon import Hit, Lexicon
-from services.classify.likeness import Alike, ThemeExamples
-from services.classify.model import Model, PathName, probabilities
-from services.classify.phrases import Phrase, digest_of, sequences_of
-from services.classify.ratings import favour, sentiment_of
-from services.classify.retiring import Retirement
-from services.classify.severity import severity_of
-from services.classify.taxonomy import UNKNOWN, Taxonomy
-from services.classify.text import Clean, clean
-from services.classify.themes import MOST_THEMES, Themes, silent_kind
-from services.classify.tokens import Stems, Tokenizer
+from services.classify.model.cascade import Cascade
+from services.classify.model.probabilities import Model, PathName, probabilities
+from services.classify.reading.features import Featuriser, Floats
+from services.classify.reading.language import ENGLISH, language_of
+from services.classify.reading.language import UNKNOWN as NO_LANGUAGE
+from services.classify.reading.lexicon import Hit, Lexicon
+from services.classify.reading.phrases import Phrase, digest_of, sequences_of
+from services.classify.reading.text import Clean, clean
+from services.classify.reading.tokens import Stems, Tokenizer
+from services.classify.tagging.evidence import Decided, Evidencer, Reading
+from services.classify.tagging.likeness import Alike, ThemeExamples
+from services.classify.tagging.ratings import favour, sentiment_of
+from services.classify.tagging.retiring import Retirement
+from services.classify.tagging.severity import severity_of
+from services.classify.tagging.themes import MOST_THEMES, Themes, silent_kind
+from services.classify.taxonomy.labels import UNKNOWN, Taxonomy
 from services.contracts.events import AreaTag, Author, Evidence, Intent, Rating, Sentiment, Tags, Unsure, Versions
 
 MOST_AREAS = 3

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from services.classify.extending import FEWEST_EXAMPLES, HEADS, Learner, extension_of
-from services.classify.features import Floats
-from services.classify.findings import Code, Finding, Level, Places
-from services.classify.likeness import ThemeExamples, taught
-from services.classify.model import Model
-from services.classify.tagger import Tagger
-from services.classify.taxonomy import GROUPS
+from services.classify.learning.extending import FEWEST_EXAMPLES, HEADS, Learner, extension_of
+from services.classify.model.probabilities import Model
+from services.classify.reading.features import Floats
+from services.classify.tagging.likeness import ThemeExamples, taught
+from services.classify.tagging.tagger import Tagger
+from services.classify.taxonomy.findings import Code, Finding, Level, Places
+from services.classify.taxonomy.labels import GROUPS
 from services.contracts.events import AreaTag
 from services.contracts.yamlfile import Marked
 

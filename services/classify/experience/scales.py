@@ -6,7 +6,7 @@ Knows scales; knows no areas and no tags. A number whose scale nobody told may b
 import re
 from typing import cast, get_args
 
-from services.classify.ratings import share_of_scale
+from services.classify.tagging.ratings import share_of_scale
 from services.contracts.events import Answer, Rating, RatingKind
 
 _LONGEST_WORDED = 40

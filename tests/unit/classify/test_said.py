@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.classify.reading import said
-from services.classify.text import MAX_CHARACTERS
-from services.classify.transcript import turns_of
+from services.classify.experience.said import said
+from services.classify.experience.transcript import turns_of
+from services.classify.reading.text import MAX_CHARACTERS
 from services.contracts.events import Turn
 
 SAID = "My parcel never came."

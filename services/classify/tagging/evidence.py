@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from services.classify.features import SENTIMENT_OF_KIND, Features
-from services.classify.lexicon import Hit, Lexicon
-from services.classify.model import HEADS, PATHS, Model, PathName
-from services.classify.taxonomy import UNKNOWN, Taxonomy
-from services.classify.text import Clean
-from services.classify.tokens import Array, Stems, TokenBatch
+from services.classify.model.probabilities import HEADS, PATHS, Model, PathName
+from services.classify.reading.features import SENTIMENT_OF_KIND, Features
+from services.classify.reading.lexicon import Hit, Lexicon
+from services.classify.reading.text import Clean
+from services.classify.reading.tokens import Array, Stems, TokenBatch
+from services.classify.taxonomy.labels import UNKNOWN, Taxonomy
 from services.contracts.events import Evidence
 
 MOST_SPANS = 3

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.features import Floats
-from services.classify.taxonomy import Taxonomy, Theme
+from services.classify.reading.features import Floats
+from services.classify.taxonomy.labels import Taxonomy, Theme
 
 FEWEST_EXAMPLES = 8
 OWN_SHARE = 0.25

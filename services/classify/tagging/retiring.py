@@ -6,9 +6,9 @@ Where nothing did, it goes nowhere: the best label that is left must be probable
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.features import Floats
-from services.classify.model import Model
-from services.classify.taxonomy import Taxonomy
+from services.classify.model.probabilities import Model
+from services.classify.reading.features import Floats
+from services.classify.taxonomy.labels import Taxonomy
 
 _HEADS = ("stage", "areas")
 

@@ -6,9 +6,9 @@ Both have the length of the stored text, with spaces for what is left out, so th
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.classify.mail import blanked, own_words
-from services.classify.text import without_markup
-from services.classify.transcript import Turn, lines_of_nobody, turns_of
+from services.classify.experience.mail import blanked, own_words
+from services.classify.experience.transcript import Turn, lines_of_nobody, turns_of
+from services.classify.reading.text import without_markup
 from services.contracts.events import Author
 from services.contracts.events import Turn as StoredTurn
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.features import Features, Floats, Vocabulary
+from services.classify.reading.features import Features, Floats, Vocabulary
 
 PathName = Literal["fast", "full"]
 PATHS: tuple[PathName, ...] = ("fast", "full")
@@ -39,7 +39,7 @@ class Head(msgspec.Struct, frozen=True):
 
 class Calibration(msgspec.Struct, frozen=True):
     """What makes a head's numbers probabilities: logits over `temperature`, plus `shift`, plus a `prior` per label
-    where an organisation's own labels showed that some are more frequent there (adapting.py)."""
+    where an organisation's own labels showed that some are more frequent there (learning/adapting.py)."""
 
     temperature: float = 1.0
     shift: float = 0.0

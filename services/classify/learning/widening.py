@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from services.classify.features import Floats, Vocabulary
-from services.classify.model import Calibration, Examples, Head, Model, Path
-from services.classify.phrases import Phrase
-from services.classify.taxonomy import Taxonomy
+from services.classify.model.probabilities import Calibration, Examples, Head, Model, Path
+from services.classify.reading.features import Floats, Vocabulary
+from services.classify.reading.phrases import Phrase
+from services.classify.taxonomy.labels import Taxonomy
 
 _IMPROBABLE = -12.0
 VOICE = {"stage": "stage", "areas": "area"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services.classify.tokens import SKIPPED, stem
+from services.classify.reading.tokens import SKIPPED, stem
 from services.contracts.yamlfile import FileProblem, PolicyRefused, did_you_mean, load_marked, schema_problems
 
 OWN = Path(__file__).parent / "lexicon"

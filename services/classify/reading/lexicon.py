@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from services.classify.phrases import GAP, Phrase, Step, sequences_of
-from services.classify.tokens import MARK, NEGATORS, STOPS, Stems, TokenBatch
+from services.classify.reading.phrases import GAP, Phrase, Step, sequences_of
+from services.classify.reading.tokens import MARK, NEGATORS, STOPS, Stems, TokenBatch
 
 _MAX_GAP = 3
 _SCOPE = 3

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.classify.features import Floats
+from services.classify.reading.features import Floats
 from services.contracts.events import Rating, Sentiment
 
 _LOWEST = {"nps": 0.0, "csat": 1.0, "ces": 1.0, "stars": 1.0, "thumbs": 0.0}

@@ -6,10 +6,10 @@ Knows the taxonomy, the lexicon's labels and what the model made of the text; fi
 from collections import defaultdict
 from collections.abc import Sequence
 
-from services.classify.features import Floats
-from services.classify.lexicon import Hit, Lexicon
-from services.classify.model import Model
-from services.classify.taxonomy import UNKNOWN, Taxonomy, Theme
+from services.classify.model.probabilities import Model
+from services.classify.reading.features import Floats
+from services.classify.reading.lexicon import Hit, Lexicon
+from services.classify.taxonomy.labels import UNKNOWN, Taxonomy, Theme
 from services.contracts.events import Sentiment
 
 MOST_THEMES = 4

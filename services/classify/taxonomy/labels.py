@@ -1,5 +1,5 @@
 """The taxonomy as teams edit it: ids, names, definitions, examples, what became of former ids, and where each theme
-belongs. Knows nothing of models; what may be wrong with a file beyond its schema is in `taxonomychecks.py`.
+belongs. Knows nothing of models; what may be wrong with a file beyond its schema is in `checks.py`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from services.classify.taxonomychecks import problems_of
+from services.classify.taxonomy.checks import problems_of
 from services.contracts.yamlfile import Marked, PolicyRefused, load_marked, schema_problems
 
 FILE = "taxonomy.yaml"

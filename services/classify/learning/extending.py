@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
-from services.classify.features import Floats
-from services.classify.model import PATHS, Examples, Head, Model, Path, PathName, probabilities
-from services.classify.tagger import Tagger
-from services.classify.taxonomy import Taxonomy
-from services.classify.widening import VOICE, widened
+from services.classify.learning.widening import VOICE, widened
+from services.classify.model.probabilities import PATHS, Examples, Head, Model, Path, PathName, probabilities
+from services.classify.reading.features import Floats
+from services.classify.tagging.tagger import Tagger
+from services.classify.taxonomy.labels import Taxonomy
 
 FEWEST_EXAMPLES = 8
 """Below this a label is not learnt. A dozen is what the guide asks for."""

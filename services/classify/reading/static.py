@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from services.classify.minilm import package_folder, word_pieces
+from services.classify.reading.minilm import package_folder, word_pieces
 from services.contracts.errors import Misconfigured
 
 Floats = NDArray[np.float32]

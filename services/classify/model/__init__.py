@@ -1,0 +1,1 @@
+"""Features -> probabilities of every label, by two paths, and the trained artefact."""
