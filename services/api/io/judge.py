@@ -4,7 +4,6 @@ Live actions are judged by the wall clock, a dry run as of its newest event. A v
 that it judges, so sending it twice is harmless.
 """
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -15,10 +14,10 @@ from services.api.io import figures as sums
 from services.api.io import tables as db
 from services.api.io.gather import series
 from services.api.io.publisher import Publisher
+from services.api.io.rounds import Rounds
 from services.api.io.store import Store, moment
 from services.api.proof import is_over, judge, verdict_command
 from services.api.queries import ActionFilter
-from services.contracts.errors import Unavailable
 from services.contracts.events import Action, ActionCommand
 from services.kit.clock import Clock, utc_now
 from services.kit.process import Process
@@ -27,7 +26,7 @@ _EVERY_SECONDS = 3.0
 _AT_ONCE = 500
 
 
-class Judge:
+class Judge(Rounds):
     """A thread that judges every three seconds; `look` does it once."""
 
     def __init__(
@@ -39,30 +38,15 @@ class Judge:
         caught_up: Callable[[], bool],
         clock: Clock = utc_now,
     ) -> None:
-        self._process = process
+        super().__init__(process, "judge", every=_EVERY_SECONDS)
         self._store = store
         self._publisher = publisher
         self._caught_up = caught_up
         self._clock = clock
         self._sent: set[str] = set()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(timeout=8)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_EVERY_SECONDS):
-            try:
-                self.look()
-            except Unavailable:
-                continue  # Kafka is away: the verdict waits
-            except Exception as error:
-                self._process.log.bug("verdicts could not be counted", error)
+    def _round(self) -> None:
+        self.look()
 
     def look(self) -> list[ActionCommand]:
         """Judges what is due and sends it; answers what was sent. Raises Unavailable."""

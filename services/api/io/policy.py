@@ -3,13 +3,13 @@
 The only reader of the folder in this process. What is in force comes from the store (the topic), not from the folder.
 """
 
-import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
 
 from services.api.io.actions import active_policy
 from services.api.io.publisher import Publisher
+from services.api.io.rounds import Rounds
 from services.api.io.store import Store
 from services.api.names import Names
 from services.contracts.errors import Unavailable
@@ -24,11 +24,12 @@ from services.kit.process import Process
 
 SOURCES = "sources.yaml"
 _EVERY_SECONDS = 2.0
+_UNTIL_THE_FIRST_SECONDS = 0.5
 POLICY = "policy"
 """The label of the whole folder in the reload metrics: its files are taken into force as one."""
 
 
-class PolicyWatcher:
+class PolicyWatcher(Rounds):
     """Keeps the folder's newest valid version in force, and knows what is wrong with the newest."""
 
     def __init__(
@@ -40,13 +41,11 @@ class PolicyWatcher:
         *,
         clock: Clock = utc_now,
     ) -> None:
-        self._process = process
+        super().__init__(process, "policy", every=_EVERY_SECONDS)
         self._store = store
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="policy", daemon=True)
         self._looked_at: str | None = None
         self._activated: str | None = None
         self._from_folder: Policy | None = None
@@ -56,22 +55,15 @@ class PolicyWatcher:
         self.problems: tuple[FileProblem, ...] = ()
         """Of the newest files; empty while they are in force."""
 
-    def start(self) -> None:
-        self._thread.start()
+    def _round(self) -> None:
+        try:
+            self.look()
+        except Unavailable:
+            self._looked_at = None  # Kafka is away: look again as if for the first time
+            raise
 
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(timeout=8)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.look()
-            except Unavailable:
-                self._looked_at = None  # Kafka is away: look again as if for the first time
-            except Exception as error:
-                self._process.log.bug("policy could not be looked at", error)
-            self._stopping.wait(_EVERY_SECONDS if self._looked_at else 0.5)
+    def _pause(self) -> float:
+        return super()._pause() if self._looked_at else _UNTIL_THE_FIRST_SECONDS
 
     def look(self) -> None:
         """Looks at the folder once. Raises Unavailable when a new version cannot be published."""

@@ -3,7 +3,6 @@
 Asks Kafka for positions, the store for what it holds. What it finds are metrics and the words of the health page.
 """
 
-import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from kafka.errors import KafkaError
 from sqlalchemy import Connection, func, select
 
 from services.api.io import tables as db
+from services.api.io.rounds import Rounds
 from services.api.io.store import Store
 from services.api.lag import GROUPS, Lag, Passed, Place, lags, oldest_ages
 from services.api.metrics import WatchMetrics
@@ -38,7 +38,7 @@ class Seen(msgspec.Struct, frozen=True):
     missing: dict[str, int] | None
 
 
-class Watch:
+class Watch(Rounds):
     """A thread that looks every five seconds; `last` is the newest look, None before the first."""
 
     def __init__(
@@ -50,23 +50,14 @@ class Watch:
         sources: Callable[[], frozenset[str]],
         clock: Clock = utc_now,
     ) -> None:
+        super().__init__(process, "watch", every=_EVERY_SECONDS)
         self._sources = sources
-        self._process = process
         self._store = store
         self._metrics = metrics
         self._clock = clock
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self.last: Seen | None = None
         for topic in t.DEAD_LETTERS:
             metrics.letters_open.labels(topic).set(0)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(timeout=10)
 
     def caught_up(self) -> bool:
         """Whether the store held everything at the last look, and that was just now."""
@@ -75,15 +66,11 @@ class Watch:
             return False
         return all(lag.messages == 0 for lag in seen.lags if lag.group == SERVICE)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._look_until_it_fails()
-            except KafkaError as error:
-                self._process.log.debug("positions could not be read", error=type(error).__name__)
-            except Exception as error:
-                self._process.log.bug("watch failed", error)
-            self._stopping.wait(_EVERY_SECONDS)
+    def _round(self) -> None:
+        try:
+            self._look_until_it_fails()
+        except KafkaError as error:
+            self._process.log.debug("positions could not be read", error=type(error).__name__)
 
     def _look_until_it_fails(self) -> None:
         settings = client_settings(self._process.settings)
