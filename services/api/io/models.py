@@ -7,25 +7,22 @@ topic. One is made at a time, on a thread; whoever asks waits a while and may lo
 import threading
 from typing import Any, Final, Literal
 
-import httpx2
 import msgspec
 
 from services.api.io import reviews
+from services.api.io.classifier import ClassifierPort
 from services.api.io.publisher import Publisher
 from services.api.io.store import Store
-from services.api.io.tagger import key_headers
 from services.api.reviewed import latest, lines
-from services.api.versions import Way, read_versions, way_to
+from services.api.versions import Versions, Way, read_versions, way_to
 from services.contracts.errors import Unavailable
 from services.contracts.events import ModelActivated
 from services.kit.clock import Clock, utc_now
-from services.kit.settings import Settings
 
 WAIT_SECONDS = 20.0
 _ACTIVATION_SECONDS = 8.0
 _LOOK_SECONDS = 0.2
 _MAKING_SECONDS = 1_800.0
-_TIMEOUT_SECONDS = 5.0
 CHOSEN: Final = "chosen"
 ROLLED_BACK: Final = "rolled_back"
 
@@ -68,30 +65,20 @@ class Activated(msgspec.Struct, frozen=True):
     parent: str | None = None
 
 
-class Classifier:
-    """The classifier's internal port. Everything raises Unavailable while it is away."""
-
-    def __init__(self, settings: Settings, *, transport: httpx2.BaseTransport | None = None) -> None:
-        self._client = httpx2.Client(
-            base_url=settings.classify_url or f"http://127.0.0.1:{settings.classify_metrics_port}",
-            headers=key_headers(settings),
-            timeout=_TIMEOUT_SECONDS,
-            trust_env=False,
-            follow_redirects=False,
-            transport=transport,
-        )
+class Classifier(ClassifierPort):
+    """What the classifier says and does of models. Everything raises Unavailable while it is away."""
 
     def models(self) -> dict[str, Any]:
         """`in_force` and the cards of all versions."""
         try:
-            return self._asked("GET", "/internal/models")
+            return self._told("GET", "/internal/models")
         except Unavailable:
             # a kept connection to a classifier that has started again since is only found out by using it
-            return self._asked("GET", "/internal/models")
+            return self._told("GET", "/internal/models")
 
     def challenge(self, labels: list[bytes], *, by: str, first: bool) -> dict[str, Any]:
         """Makes and judges. Takes up to minutes."""
-        return self._asked(
+        return self._told(
             "POST",
             "/internal/challenger",
             params={"by": by, "first": "1" if first else "0"},
@@ -100,19 +87,12 @@ class Classifier:
             timeout=_MAKING_SECONDS,
         )
 
-    def _asked(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        try:
-            answer = self._client.request(method, path, **request)
-            found = msgspec.json.decode(answer.content, type=dict)
-        except (httpx2.HTTPError, msgspec.DecodeError) as error:
-            raise Unavailable(f"the classifier does not answer ({type(error).__name__})", retry_after=5) from None
-        if answer.status_code != 200:
+    def _told(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        status, found = self._asked(method, path, **request)
+        if status != 200:
             detail = found.get("detail") or found.get("title") or ""
-            raise Unavailable(f"the classifier answered {answer.status_code}: {detail}", retry_after=5)
-        return dict(found)
-
-    def close(self) -> None:
-        self._client.close()
+            raise Unavailable(f"the classifier answered {status}: {detail}", retry_after=5)
+        return found
 
 
 class Models:
@@ -150,6 +130,13 @@ class Models:
         ]
         before = now.parent if now else None
         return {"in_force": found["in_force"], "awaited": awaited, "before": before, "items": items}
+
+    def versions(self) -> Versions | None:
+        """What is listed, read; None while the classifier is away."""
+        try:
+            return read_versions(self.listed())
+        except Unavailable:
+            return None
 
     # ---- making -----------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from services.api.io.pages.renderer import Renderer
 from services.api.io.people import person_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
-from services.api.versions import Versions, Way, read_verdict, read_versions, way_to
+from services.api.versions import Way, read_verdict, way_to
 from services.contracts.errors import Unavailable
 
 
@@ -28,7 +28,7 @@ class ModelRoom:
         self._watcher = watcher
 
     def models(self, request: Request) -> Response:
-        versions = self._versions()
+        versions = self._models.versions()
         with self._store.reading() as connection:
             labelled = labels.labelled(connection)
         making = self._models.making()
@@ -68,7 +68,7 @@ class ModelRoom:
         return shown_at(f"/models?said={quote(self._activated(version, by))}", by)
 
     def _activated(self, version: str, by: str) -> str:
-        versions = self._versions()
+        versions = self._models.versions()
         if versions is None:
             return "away"
         wanted = versions.of(version)
@@ -85,10 +85,3 @@ class ModelRoom:
             return self._models.activate(version, by=by, reason=ROLLED_BACK if way is Way.BACK else CHOSEN).state
         except Unavailable:
             return "away"
-
-    def _versions(self) -> Versions | None:
-        """None while the classifier is away."""
-        try:
-            return read_versions(self._models.listed())
-        except Unavailable:
-            return None

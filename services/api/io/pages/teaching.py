@@ -16,8 +16,6 @@ from services.api.io.pages.renderer import Renderer
 from services.api.io.people import caller_of, person_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
-from services.api.versions import Versions, read_versions
-from services.contracts.errors import Unavailable
 from services.kit.clock import Clock
 
 
@@ -51,7 +49,7 @@ class Teaching:
         by = person_of(request)
         with self._store.reading() as connection:
             progress = labels.progress(connection, self._watcher.learning())
-        versions = self._versions() if progress.given >= min(progress.steps) else None
+        versions = self._models.versions() if progress.given >= min(progress.steps) else None
         due = progress.due(learnt=versions.most_labels) if versions is not None else None
         making = self._models.making()
         told = request.query_params.get("said", "")
@@ -89,12 +87,6 @@ class Teaching:
             return shown_at("/teach?said=name", "")
         made = self._models.make(by=by, first=True)
         return shown_at(f"/teach?said={_outcome(made)}", by)
-
-    def _versions(self) -> Versions | None:
-        try:
-            return read_versions(self._models.listed())
-        except Unavailable:
-            return None
 
 
 def _outcome(making: Making) -> str:
