@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
@@ -19,9 +18,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from services.api.io.fetch import Fetch
 from services.api.io.news import News
 from services.api.io.projection import Fenced, Projection
+from services.api.io.publisher import sent
 from services.api.io.store import Store, is_passing
 from services.api.project import SERVICE, TOPICS, Bad, Batch, read
-from services.contracts.codec import Outbound, RawMessage, dead_letter
+from services.contracts.codec import RawMessage, dead_letter
 from services.contracts.errors import Unavailable
 from services.contracts.topics import load_topics
 from services.kit.clock import Clock, utc_now
@@ -201,8 +201,8 @@ class Consumer:
             )
             for item in bad
         ]
-        for sent in [_send(self._producer, letter) for letter in letters]:
-            sent.get(timeout=_SEND_SECONDS)
+        for kept in [sent(self._producer, letter) for letter in letters]:
+            kept.get(timeout=_SEND_SECONDS)
 
     def _note(self, batch: Batch, messages: Sequence[RawMessage], news: int, spent: float) -> None:
         counts: dict[str, int] = {}
@@ -226,16 +226,6 @@ class Consumer:
         if self._producer is not None:
             self._producer.close(timeout=2)
             self._producer = None
-
-
-def _send(to: KafkaProducer, message: Outbound) -> Any:
-    return to.send(
-        message.topic,
-        key=message.key,
-        value=message.value,
-        headers=list(message.headers),
-        partition=message.partition,
-    )
 
 
 def _seconds(start: datetime, end: datetime) -> float:

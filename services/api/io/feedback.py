@@ -35,6 +35,8 @@ _COLUMNS = (
     db.tags.c.body,
 )
 
+_EVENTS = db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id)
+"""Events with their tags, where they have any."""
 
 _STANDS = or_(db.tags.c.counts == 1, db.tags.c.counts.is_(None))
 """An event that counts, or is not read yet."""
@@ -61,11 +63,7 @@ def list_feedback(
     finds its parts, too. `parts`: whatever came in is listed, unless tags are asked for: those are of voices. `names`
     say under which ids a stage, an area or a theme stood before."""
     by_tag = asked.by_tag()
-    source = (
-        db.tags.join(db.feedback, db.feedback.c.id == db.tags.c.id)
-        if by_tag
-        else db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id)
-    )
+    source = db.tags.join(db.feedback, db.feedback.c.id == db.tags.c.id) if by_tag else _EVENTS
     driver = db.tags if by_tag else db.feedback
     if asked.status == "received":
         source = source.join(db.untagged, db.untagged.c.id == driver.c.id)
@@ -73,13 +71,16 @@ def list_feedback(
     query = _filtered(query, store, asked, names, driver=driver)
     if asked.q is None and (by_tag or not parts):
         query = query.where(db.tags.c.counts == 1 if by_tag else _STANDS)
+    return _page(connection, query, driver.c.received_at, driver.c.id, limit=limit, after=after)
+
+
+def _page(connection: Connection, query: Any, time: Any, name: Any, *, limit: int, after: Cursor | None) -> Page:
+    """Rows of a query, newest first by a time, then id."""
     if after is not None:
-        query = query.where(tuple_(driver.c.received_at, driver.c.id) < (after.value, after.id))
-    query = query.order_by(driver.c.received_at.desc(), driver.c.id.desc()).limit(limit + 1)
-    rows = connection.execute(query).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return Page(_voices(rows), Cursor(rows[-1].received_at, rows[-1].id) if more else None)
+        query = query.where(tuple_(time, name) < (after.value, after.id))
+    rows = connection.execute(query.order_by(time.desc(), name.desc()).limit(limit + 1)).all()
+    page = rows[:limit]
+    return Page(_voices(page), Cursor(getattr(page[-1], time.name), page[-1].id) if len(rows) > limit else None)
 
 
 def _filtered(query: Any, store: Store, asked: FeedbackFilter, names: Names, *, driver: Any) -> Any:
@@ -132,7 +133,7 @@ def get_voice(connection: Connection, name: str) -> Voice | None:
 
 def voices_by_id(connection: Connection, names: Sequence[str]) -> Mapping[str, Voice]:
     """Events by their ids; ids that are not stored are left out."""
-    query = select(*_COLUMNS).select_from(db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id))
+    query = select(*_COLUMNS).select_from(_EVENTS)
     rows = connection.execute(query.where(db.feedback.c.id.in_(list(names)))).all()
     return {voice.event.id: voice for voice in _voices(rows)}
 
@@ -182,15 +183,10 @@ def timeline(connection: Connection, customer: Pseudonym, *, limit: int, after: 
     """What one customer said, newest first by when it occurred; a conversation once. Employees have no timeline."""
     query = (
         select(*_COLUMNS)
-        .select_from(db.feedback.outerjoin(db.tags, db.tags.c.id == db.feedback.c.id))
+        .select_from(_EVENTS)
         .where(db.feedback.c.customer == customer, db.feedback.c.channel != "employee", _STANDS)
     )
-    if after is not None:
-        query = query.where(tuple_(db.feedback.c.occurred_at, db.feedback.c.id) < (after.value, after.id))
-    query = query.order_by(db.feedback.c.occurred_at.desc(), db.feedback.c.id.desc()).limit(limit + 1)
-    rows = connection.execute(query).all()
-    page = rows[:limit]
-    return Page(_voices(page), Cursor(page[-1].occurred_at, page[-1].id) if len(rows) > limit else None)
+    return _page(connection, query, db.feedback.c.occurred_at, db.feedback.c.id, limit=limit, after=after)
 
 
 def members(connection: Connection, action: str, *, limit: int, after: Cursor | None) -> Page:
@@ -204,12 +200,7 @@ def members(connection: Connection, action: str, *, limit: int, after: Cursor | 
         )
         .where(and_(db.members.c.action == action, db.members.c.present == 1))
     )
-    if after is not None:
-        query = query.where(tuple_(db.feedback.c.occurred_at, db.feedback.c.id) < (after.value, after.id))
-    query = query.order_by(db.feedback.c.occurred_at.desc(), db.feedback.c.id.desc()).limit(limit + 1)
-    rows = connection.execute(query).all()
-    page = rows[:limit]
-    return Page(_voices(page), Cursor(page[-1].occurred_at, page[-1].id) if len(rows) > limit else None)
+    return _page(connection, query, db.feedback.c.occurred_at, db.feedback.c.id, limit=limit, after=after)
 
 
 def was_corrected(connection: Connection, event: str, revision: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from services.api.io import tables as db
 from services.api.io.store import micros
@@ -45,9 +45,13 @@ def said_of(connection: Connection, event: str) -> list[FeedbackCorrected]:
 
 def said_by(connection: Connection, *, by: str, day: datetime) -> Sequence[FeedbackCorrected]:
     """What one person said on a day, oldest first."""
-    start = day.replace(hour=0, minute=0, second=0, microsecond=0)
     table = db.corrections
-    query = select(table.c.body).where(
-        table.c.by == by, table.c.at >= micros(start), table.c.at < micros(start + timedelta(days=1))
-    )
+    query = select(table.c.body).where(table.c.by == by, on_day(day))
     return [_corrected.decode(row.body) for row in connection.execute(query.order_by(table.c.at, table.c.id))]
+
+
+def on_day(day: datetime) -> ColumnElement[bool]:
+    """A condition on corrections: said on that day."""
+    start = day.replace(hour=0, minute=0, second=0, microsecond=0)
+    at = db.corrections.c.at
+    return and_(at >= micros(start), at < micros(start + timedelta(days=1)))

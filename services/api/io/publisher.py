@@ -34,13 +34,7 @@ class Publisher:
                     self._settings, linger_ms=0, max_block_ms=3_000, request_timeout_ms=4_000, delivery_timeout_ms=5_000
                 )
             try:
-                self._producer.send(
-                    message.topic,
-                    key=message.key,
-                    value=message.value,
-                    headers=list(message.headers),
-                    partition=message.partition,
-                ).get(timeout=_SEND_SECONDS)
+                sent(self._producer, message).get(timeout=_SEND_SECONDS)
             except KafkaError as error:
                 self._close()
                 raise Unavailable(f"Kafka did not take the message ({type(error).__name__})", retry_after=2) from None
@@ -53,3 +47,14 @@ class Publisher:
         broken, self._producer = self._producer, None
         if broken is not None:
             broken.close(timeout=1)
+
+
+def sent(to: KafkaProducer, message: Outbound) -> Any:
+    """Hands a message to a producer; the future of its acknowledgement."""
+    return to.send(
+        message.topic,
+        key=message.key,
+        value=message.value,
+        headers=list(message.headers),
+        partition=message.partition,
+    )

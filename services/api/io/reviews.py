@@ -1,7 +1,7 @@
 """Reading what people said of tags, and what could be asked of them. Knows SQL; what to ask is decided elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 from sqlalchemy import Connection, and_, func, select
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, func, select
 from services.api.choosing import Candidate, candidate
 from services.api.io import tables as db
 from services.api.io.feedback import voices_by_id
+from services.api.io.labels import on_day
 from services.api.io.store import micros
 from services.api.not_ours import NOT_OURS
 from services.api.reviewed import Opinion, opinion
@@ -67,12 +68,10 @@ def labelled(connection: Connection, names: Sequence[str]) -> list[Candidate]:
 
 def answered_on(connection: Connection, *, by: str, day: datetime) -> int:
     """How many labels a person has given for the queue on a day."""
-    start = day.replace(hour=0, minute=0, second=0, microsecond=0)
     query = select(func.count()).where(
         db.corrections.c.by == by,
         db.corrections.c.asked == "review",
-        db.corrections.c.at >= micros(start),
-        db.corrections.c.at < micros(start + timedelta(days=1)),
+        on_day(day),
     )
     return int(connection.execute(query).scalar_one())
 

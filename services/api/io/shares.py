@@ -1,6 +1,7 @@
 """Shares of a slice out of the store: pools from their roll-up, checks from what people answered."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, time
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from services.api.calibration import checks
 from services.api.io import tables as db
+from services.api.io.store import micros
 from services.api.names import Names
 from services.api.pools import guess, pooled
 from services.api.queries import ShareQuery
@@ -18,8 +20,6 @@ from services.contracts.events import FeedbackCorrected
 
 _MAIN = 0.8
 """How often a named area is the main one: in the lab .58 of the first areas were the true main one, .72 a true one."""
-_DAY = 86_400_000_000
-_FIRST_DAY = 719_163  # 1970-01-01
 
 _corrected = msgspec.json.Decoder(FeedbackCorrected)
 
@@ -67,10 +67,10 @@ def _pools(
 
 def _checks(connection: Connection, asked: ShareQuery, present: Callable[[str], str]) -> list[Check]:
     """What people were asked about, of the events of the slice."""
-    since, until = ((day.toordinal() - _FIRST_DAY) * _DAY for day in (asked.first, asked.last))
+    since = micros(datetime.combine(asked.first, time.min, UTC))
+    until = micros(datetime.combine(asked.last, time.max, UTC))
     mine: Any = and_(
-        db.tags.c.occurred_at >= since,
-        db.tags.c.occurred_at < until + _DAY,
+        db.tags.c.occurred_at.between(since, until),
         *(db.tags.c[name] == value for name, value in asked.facts().items()),
     )
     query = select(db.corrections.c.body).join(db.tags, db.tags.c.id == db.corrections.c.event).where(mine)

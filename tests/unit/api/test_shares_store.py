@@ -199,6 +199,7 @@ def test_programs_read_shares_that_sum_to_one_with_what_they_rest_on(web: TestCl
         assert sum(share["raw"] for share in body["shares"]) == pytest.approx(1, abs=0.01)
         assert all(s["low"] <= s["corrected"] == s["raw"] <= s["high"] for s in body["shares"])
     assert web.get("/v1/shares?by=area&stage=use").status_code == 422
+    assert web.get("/v1/shares?by=stage&since=0001-01-01&until=9999-12-31").json()["n"] > 100
     assert web.get("/v1/shares?by=stage&source=nobody").json()["reason"] == "empty"
 
 
