@@ -130,7 +130,7 @@ def build(process: Process, *, clock: Clock = utc_now, publisher: Publisher | No
         renderer,
         Overview(renderer, store=store, gather=gather, watcher=watcher, watch=watch, intake=intake, clock=clock),
         Voices(renderer, store=store, desk=desk, gather=gather, watcher=watcher),
-        Cases(renderer, store=store, desk=desk, not_ours=not_ours, gather=gather, watcher=watcher, clock=clock),
+        Cases(renderer, store=store, not_ours=not_ours, gather=gather, watcher=watcher, clock=clock),
         Trying(renderer, watcher=watcher, tagger=tagger, clock=clock),
         Teaching(renderer, store=store, desk=desk, models=models, watcher=watcher, clock=clock),
         Reviewing(renderer, store=store, desk=desk, watcher=watcher, clock=clock),

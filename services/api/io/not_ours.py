@@ -20,7 +20,7 @@ _PAGE = 200
 
 
 class NotOurs:
-    """Declines cases for teams."""
+    """Takes commands on cases; declines them for teams."""
 
     def __init__(self, store: Store, publisher: Publisher, desk: Desk, *, clock: Clock = utc_now) -> None:
         self._store = store
@@ -28,7 +28,7 @@ class NotOurs:
         self._desk = desk
         self._clock = clock
 
-    def decline(
+    def command(
         self,
         action: Action,
         body: CommandBody,
@@ -36,9 +36,15 @@ class NotOurs:
         names: Names,
         key: str | None,
         expected_revision: int | None,
+        rehearsal: bool = False,
         caller: str | None = None,
     ) -> Commanded:
-        """Hands the case over, and corrects its voices where a cell was suggested. Raises BadQuery, Unavailable."""
+        """Any command. "Not ours" hands the case over, and corrects its voices where a cell was suggested. Raises
+        BadQuery, Unavailable."""
+        if body.command != NOT_OURS:
+            return self._desk.command(
+                action, body, key=key, expected_revision=expected_revision, rehearsal=rehearsal, caller=caller
+            )
         if names.policy is None:
             raise Unavailable("no policy is in force yet", retry_after=2)
         done = self._desk.command(

@@ -25,7 +25,6 @@ from services.api.io.people import caller_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.names import Names
-from services.api.not_ours import NOT_OURS
 from services.api.queries import FeedbackFilter, action_filter, after_of, feedback_filter, limit_of
 from services.contracts.events import Pseudonym
 from services.kit.http import json_response, problem
@@ -182,13 +181,15 @@ def action_routes(store: Store, desk: Desk, not_ours: NotOurs, watcher: PolicyWa
             return _not_found()
         body, key = body_of(raw, CommandBody), request.headers.get("idempotency-key")
         expected, caller = expected_revision(request.headers.get("if-match")), caller_of(request)
-        if body.command == NOT_OURS:
-            done = not_ours.decline(
-                action, body, names=watcher.names(), key=key, expected_revision=expected, caller=caller
-            )
-        else:
-            rehearsal = request.headers.get("palette-mode") == "rehearsal"
-            done = desk.command(action, body, key=key, expected_revision=expected, rehearsal=rehearsal, caller=caller)
+        done = not_ours.command(
+            action,
+            body,
+            names=watcher.names(),
+            key=key,
+            expected_revision=expected,
+            rehearsal=request.headers.get("palette-mode") == "rehearsal",
+            caller=caller,
+        )
         return _command_answer(done, f"{base(request)}/v1/actions/{name}/commands/{done.id}")
 
     @router.get("/actions/{name}/commands/{command_id}", summary="What became of a command")

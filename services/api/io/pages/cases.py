@@ -13,7 +13,6 @@ from services.api.ask import MAX_NAME, CommandBody, expected_revision
 from services.api.cases import title
 from services.api.io import actions as read_actions
 from services.api.io import feedback as read_feedback
-from services.api.io.desk import Desk
 from services.api.io.gather import HISTORY_DAYS, LEAST_EMPLOYEES, Gather, series
 from services.api.io.not_ours import NotOurs
 from services.api.io.pages.forms import said, shown_at
@@ -36,7 +35,6 @@ class Cases:
         renderer: Renderer,
         *,
         store: Store,
-        desk: Desk,
         not_ours: NotOurs,
         gather: Gather,
         watcher: PolicyWatcher,
@@ -44,7 +42,6 @@ class Cases:
     ) -> None:
         self._renderer = renderer
         self._store = store
-        self._desk = desk
         self._not_ours = not_ours
         self._gather = gather
         self._watcher = watcher
@@ -158,17 +155,9 @@ class Cases:
         try:
             key, caller = form.get("key") or None, caller_of(request)
             expected = expected_revision(form.get("revision") or None)
-            if declined:
-                done = self._not_ours.decline(
-                    action,
-                    body,
-                    names=self._watcher.names(),
-                    key=key,
-                    expected_revision=expected,
-                    caller=caller,
-                )
-            else:
-                done = self._desk.command(action, body, key=key, expected_revision=expected, caller=caller)
+            done = self._not_ours.command(
+                action, body, names=self._watcher.names(), key=key, expected_revision=expected, caller=caller
+            )
             word = {"done": body.command, "pending": "pending", "key_reused": "key"}.get(done.state, "")
             if done.state == "refused" and done.change is not None:
                 word = f"not-{done.change.reason}"
