@@ -5,40 +5,22 @@ It stands on a store full of the sample, with the router's real fold behind the 
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
-from prometheus_client import CollectorRegistry
 
-from services.api.app import Parts, build
-from services.kit.logs import Log
-from services.kit.process import Process
 from services.kit.server import ThreadedServer
 from services.kit.settings import Settings
 from tests.ports import free_port
 from tests.unit.api.engine import EnginePublisher
-from tests.unit.api.sample_store import fill
+from tests.unit.api.shown import ROOMS
 from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
-ROOMS = (
-    "/",
-    "/palette",
-    "/journey",
-    "/feedback",
-    "/actions",
-    "/teach",
-    "/review",
-    "/models",
-    "/try",
-    "/health",
-    "/keys",
-)
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -50,19 +32,16 @@ class Product:
         self.settings = Settings(data_dir=folder, api_port=self.port)
         self.engine = EnginePublisher(self.settings)
         self.start()
-        self.engine.groups = fill(self.parts.store, now=datetime.now(UTC), topics=self.engine.topics)
+        self.engine.fill()
 
     def start(self) -> None:
-        process = Process("api", self.settings, Log("api"), CollectorRegistry())
-        self.parts: Parts = build(process, publisher=self.engine)
-        self.engine.parts = self.parts
+        self.parts = self.engine.build()
         self.server = ThreadedServer(self.parts.app, host="127.0.0.1", port=self.port).start()
         until(lambda: self.server.is_listening, what="the page to be served")
 
     def stop(self) -> None:
         self.server.stop()
-        self.parts.tagger.close()
-        self.parts.store.close()
+        self.engine.take_down()
 
     @property
     def url(self) -> str:

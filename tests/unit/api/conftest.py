@@ -1,24 +1,19 @@
 """The store on SQLite and on PostgreSQL, and a web application on a store full of the sample."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from services.api.app import Parts, build
+from services.api.app import Parts
 from services.api.io.store import Store, open_file, open_store
-from services.kit.logs import Log
-from services.kit.process import Process
 from services.kit.settings import Settings
 from tests.ports import free_port
 from tests.unit.api import postgres
 from tests.unit.api.engine import EnginePublisher
-from tests.unit.api.sample_store import fill
 
 
 @pytest.fixture(scope="session")
@@ -62,13 +57,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> EnginePublisher:
 @pytest.fixture(scope="module")
 def parts(engine: EnginePublisher) -> Iterator[Parts]:
     """Everything but the threads, on a store full of the sample."""
-    found = build(Process("api", engine._settings, Log("api"), CollectorRegistry()), publisher=engine)
-    engine.parts = found
-    engine.groups = fill(found.store, now=datetime.now(UTC), topics=engine.topics)
+    found = engine.build()
+    engine.fill()
     yield found
-    found.publisher.close()
-    found.tagger.close()
-    found.store.close()
+    engine.take_down()
 
 
 @pytest.fixture(scope="module")

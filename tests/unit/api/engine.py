@@ -2,19 +2,24 @@
 projected into the store."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
-from services.api.app import Parts
+from services.api.app import Parts, build
 from services.api.io import feedback as read_feedback
 from services.api.io.publisher import Publisher
 from services.contracts import events as e
 from services.contracts.codec import Outbound
 from services.contracts.errors import Unavailable
+from services.kit.logs import Log
+from services.kit.process import Process
 from services.kit.settings import Settings
 from services.router.groups import Group
 from tests.unit.api.builders import Topics, project
+from tests.unit.api.sample_store import fill
 
 
 class EnginePublisher(Publisher):
@@ -28,6 +33,24 @@ class EnginePublisher(Publisher):
         self.published: list[Any] = []
         self.away = False
         self.silent = False
+
+    def build(self) -> Parts:
+        """The application around this engine, none of its threads started."""
+        self.parts = build(Process("api", self._settings, Log("api"), CollectorRegistry()), publisher=self)
+        return self.parts
+
+    def fill(self) -> None:
+        """Puts the sample into the store."""
+        assert self.parts is not None
+        self.groups = fill(self.parts.store, now=datetime.now(UTC), topics=self.topics)
+
+    def take_down(self) -> None:
+        """Closes what `build` opened."""
+        self.close()
+        if self.parts is not None:
+            self.parts.tagger.close()
+            self.parts.models.close()
+            self.parts.store.close()
 
     def publish(self, event: Any) -> None:
         if self.away:

@@ -21,7 +21,7 @@ from services.contracts.codec import RawMessage
 from services.contracts.errors import Misconfigured
 from tests.unit.api.builders import NOON, Topics, classified, project, received
 from tests.unit.api.engine import EnginePublisher
-from tests.unit.api.test_pages import shown
+from tests.unit.api.shown import shown
 from tests.unit.api.test_projection import shuffled
 
 SAID = ("Hello Jo, did your parcel come?", "The driver marked it delivered but nothing came.", "Still nothing here.")

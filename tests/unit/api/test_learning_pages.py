@@ -14,8 +14,8 @@ from services.api.io import models
 from services.contracts import events as e
 from tests.unit.api.builders import classified, project, received
 from tests.unit.api.engine import EnginePublisher
+from tests.unit.api.shown import INTERNAL, page_of
 from tests.unit.api.test_interface import case
-from tests.unit.api.test_pages import INTERNAL, Shown
 from tests.unit.api.workshop import SHIPPED, StandInClassifier
 from tests.waiting import until
 
@@ -35,12 +35,6 @@ def ana(web: TestClient, classifier: StandInClassifier) -> Iterator[TestClient]:
     web.post("/teach", data={"answer": "begin", "by": "Ana"})
     yield web
     web.cookies.clear()
-
-
-def page_of(html: str) -> Shown:
-    page = Shown()
-    page.feed(html)
-    return page
 
 
 def fields(html: str) -> dict[str, str]:

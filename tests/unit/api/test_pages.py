@@ -1,7 +1,6 @@
 """The pages as text: they say what the figures say, in people's words, and nothing that a customer wrote can act."""
 
 import re
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,72 +8,11 @@ from starlette.testclient import TestClient
 
 from services.api.app import Parts
 from services.contracts import events as e
+from services.kit.settings import Settings
 from tests.unit.api.builders import classified, project, received, tags
 from tests.unit.api.engine import EnginePublisher
+from tests.unit.api.shown import INTERNAL, ROOMS, page_of, shown
 from tests.unit.api.test_interface import case
-
-ROOMS = (
-    "/",
-    "/palette",
-    "/journey",
-    "/feedback",
-    "/actions",
-    "/teach",
-    "/review",
-    "/models",
-    "/try",
-    "/health",
-    "/keys",
-)
-INTERNAL = (
-    "dead letter",
-    "dead-letter",
-    "unsure",
-    "in_progress",
-    "back_to_normal",
-    "fulfilment",
-    "get_help",
-    "set_up",
-    "backfill",
-    "rehearsal",
-    "roll-up",
-    "dlq",
-    "marked-delivered",
-    "palette_",
-)
-
-
-class Shown(HTMLParser):
-    """The words that a reader sees, and the tags that a browser makes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._hidden += tag in {"script", "style", "code"}
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in {"script", "style", "code"}
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
-
-
-def shown(web: TestClient, path: str) -> Shown:
-    answer = web.get(path)
-    assert answer.status_code == 200, path
-    page = Shown()
-    page.feed(answer.text)
-    return page
 
 
 def every_page(web: TestClient) -> list[str]:
@@ -124,8 +62,7 @@ def test_a_sentence_is_tried_and_shows_tags_words_team_and_rule_in_peoples_words
 ) -> None:
     monkeypatch.setattr(parts.tagger, "tag", lambda _body: tags(themes=("driver-marked-delivered",)))
     answer = web.post("/try", data={"text": "The driver marked it delivered, nothing came.", "region": "north"})
-    page = Shown()
-    page.feed(answer.text)
+    page = page_of(answer.text)
     for words in ("Delivery: Find out what is behind", "whoever owns it", "Once three of these come within 7 days"):
         assert words in page.text
     assert [word for word in INTERNAL if word in page.text.lower()] == []
@@ -274,18 +211,10 @@ def test_a_page_that_is_not_there_says_so_as_a_page(web: TestClient) -> None:
 
 
 def test_an_empty_store_greets_with_what_to_do(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from prometheus_client import CollectorRegistry
-
-    from services.api.app import build
-    from services.kit.logs import Log
-    from services.kit.process import Process
-    from services.kit.settings import Settings
-
-    settings = Settings(data_dir=tmp_path_factory.mktemp("empty"))
-    parts = build(Process("api", settings, Log("api"), CollectorRegistry()), publisher=EnginePublisher(settings))
+    engine = EnginePublisher(Settings(data_dir=tmp_path_factory.mktemp("empty")))
+    parts = engine.build()
     with TestClient(parts.app, base_url="http://127.0.0.1") as client:
         for path in ROOMS:
             assert client.get(path).status_code == 200
         assert "Nothing has come in yet." in client.get("/").text
-    parts.tagger.close()
-    parts.store.close()
+    engine.take_down()
