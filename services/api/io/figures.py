@@ -1,11 +1,13 @@
-"""Sums out of the roll-ups: the only SQL behind charts. Every function takes days as ordinals, both ends included."""
+"""Sums out of the roll-ups: the only SQL behind charts. Every function takes days as ordinals, both ends included;
+`names` say what was renamed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from services.api.figures import Cell, Plural
 from services.api.io import tables as db
+from services.api.names import Names
 from services.api.rollups import CELL_MEASURES, CUSTOMER, OTHER, OWN_WORK, RATING_MEASURES
 from services.contracts.events import Plan
 
@@ -70,7 +72,7 @@ def theme_days(connection: Connection, first: int, last: int, *, voice: str = CU
     return found
 
 
-def own_people(connection: Connection, since: int) -> dict[str, int]:
+def own_people(connection: Connection, names: Names, since: int) -> dict[str, int]:
     """How many distinct employees speak of each theme of their own work."""
     query = (
         select(db.tags.c.themes, db.feedback.c.customer)
@@ -85,20 +87,27 @@ def own_people(connection: Connection, since: int) -> dict[str, int]:
     people: dict[str, set[str]] = {}
     for row in connection.execute(query):
         for theme in row.themes.split():
-            people.setdefault(theme, set()).add(row.customer or "")
+            people.setdefault(names.present("themes", theme), set()).add(row.customer or "")
     return {theme: len(known) for theme, known in people.items()}
 
 
-def theme_places(connection: Connection, themes: Iterable[str], first: int, last: int) -> dict[str, list[Plural]]:
+def theme_places(
+    connection: Connection, names: Names, themes: Iterable[str], first: int, last: int
+) -> dict[str, list[Plural]]:
     """Where the events of themes come from: counts by region, product and site, most first."""
-    found: dict[str, list[Plural]] = {theme: [] for theme in themes}
     table = db.wide
+    meant = {old: theme for theme in themes for old in names.meant("themes", theme)}
+    counts: dict[tuple[str, str, str], int] = {}
     for attribute in ("region", "site", "product"):
         query = select(table.c.theme, table.c[attribute].label("value"), func.sum(table.c.n).label("n")).where(
-            table.c.theme.in_(list(found)), table.c.voice == CUSTOMER, table.c.day.between(first, last)
+            table.c.theme.in_(list(meant)), table.c.voice == CUSTOMER, table.c.day.between(first, last)
         )
         for row in connection.execute(query.group_by(table.c.theme, table.c[attribute])):
-            found[row.theme].append(Plural(attribute, row.value, int(row.n)))
+            key = (meant[row.theme], attribute, row.value)
+            counts[key] = counts.get(key, 0) + int(row.n)
+    found: dict[str, list[Plural]] = {theme: [] for theme in meant.values()}
+    for (theme, attribute, value), n in counts.items():
+        found[theme].append(Plural(attribute, value, n))
     return {theme: sorted(rows, key=lambda p: (-p.n, p.attribute, p.value)) for theme, rows in found.items()}
 
 
@@ -148,7 +157,9 @@ def channel_counts(connection: Connection, first: int, last: int) -> dict[str, i
     return {row.channel: int(row.n) for row in connection.execute(query.group_by(table.c.channel))}
 
 
-def quotes(connection: Connection, areas: Sequence[str], since: int, *, each: int = 1) -> dict[str, list[str]]:
+def quotes(
+    connection: Connection, names: Names, areas: Iterable[str], since: int, *, each: int = 1
+) -> dict[str, list[str]]:
     """Ids of the newest grievances that are mainly about each area: with words, neither too short nor too long."""
     found: dict[str, list[str]] = {}
     for area in areas:
@@ -156,7 +167,7 @@ def quotes(connection: Connection, areas: Sequence[str], since: int, *, each: in
             select(db.tags.c.id)
             .join(db.feedback, db.feedback.c.id == db.tags.c.id)
             .where(
-                db.tags.c.area == area,
+                db.tags.c.area.in_(names.meant("areas", area)),
                 db.tags.c.status == "tagged",
                 db.tags.c.counts == 1,
                 db.tags.c.sentiment.in_(["negative", "mixed"]),

@@ -112,11 +112,11 @@ class Gather:
             )
             all_days = sums.all_days(connection, last - TREND_DAYS + 1, last)
             since = micros(self._clock() - timedelta(days=NOW_DAYS))
-            quoted = sums.quotes(connection, [area.area for area in areas], since)
+            quoted = sums.quotes(connection, names, [area.area for area in areas], since)
             voices = read_feedback.voices_by_id(connection, [name for found in quoted.values() for name in found])
             stories = self._stories(connection, names, read_actions.all_active(connection), last=last)
             channels = sums.channel_counts(connection, last - NOW_DAYS + 1, last)
-            own = sums.own_people(connection, micros(self._clock() - timedelta(days=TREND_DAYS)))
+            own = sums.own_people(connection, names, micros(self._clock() - timedelta(days=TREND_DAYS)))
             shares = _recent_shares(connection, "area", names, last)
         working: dict[str, list[Story]] = {}
         for story in stories:
@@ -169,7 +169,7 @@ class Gather:
             themes = present.days(names, "themes", sums.theme_days(connection, last - TREND_DAYS + 1, last))
             changed = moved(names, themes, last=last)
             chosen = [m for m in changed if m.worse][:3] + [m for m in changed if not m.worse][:3]
-            places = sums.theme_places(connection, [m.theme for m in chosen], last - 13, last)
+            places = sums.theme_places(connection, names, [m.theme for m in chosen], last - 13, last)
             chosen = [msgspec.structs.replace(m, where=concentrated(places[m.theme], m.last)) for m in chosen]
             actions = read_actions.list_actions(connection, ActionFilter(kind="cause"), limit=200, after=None).items
             stories = self._stories(connection, names, actions, last=last)

@@ -15,6 +15,7 @@ from services.api.io import figures as sums
 from services.api.io import reviews
 from services.api.io import tables as db
 from services.api.io.store import OlderLayout, Store, micros, open_file
+from services.api.names import UNNAMED
 from services.api.queries import FeedbackFilter
 from services.contracts import events as e
 from services.contracts.codec import RawMessage
@@ -103,7 +104,7 @@ def test_a_conversation_is_quoted_once_and_by_its_head(store: Store) -> None:
     thread = Thread()
     project(store, thread.messages(Topics()))
     with store.reading() as connection:
-        found = sums.quotes(connection, ["fulfilment"], micros(NOON - timedelta(days=1)), each=5)
+        found = sums.quotes(connection, UNNAMED, ["fulfilment"], micros(NOON - timedelta(days=1)), each=5)
     assert found == {"fulfilment": [thread.head.id]}
 
 
@@ -122,7 +123,7 @@ def test_themes_of_employees_come_from_the_whole_conversation(store: Store) -> N
     early = classified(thread.later, conversation=part.conversation, stage="unknown", themes=("work-tools",))
     project(store, Topics().put(*thread.events, whole, early))
     with store.reading() as connection:
-        assert sums.own_people(connection, micros(NOON - timedelta(days=1))) == {"work-rota": 1}
+        assert sums.own_people(connection, UNNAMED, micros(NOON - timedelta(days=1))) == {"work-rota": 1}
 
 
 def test_nobody_is_asked_about_a_part(store: Store) -> None:

@@ -7,13 +7,14 @@ import yaml
 
 from services.api import present
 from services.api.figures import Cell
+from services.api.io import figures as sums
 from services.api.io.actions import list_actions
 from services.api.io.feedback import list_feedback
 from services.api.io.store import Store
 from services.api.names import Names
 from services.api.queries import ActionFilter, FeedbackFilter
 from services.contracts.policyfiles import load_policy, read_folder
-from tests.unit.api.builders import Topics, action, classified, plan, project, received
+from tests.unit.api.builders import NOON, Topics, action, classified, plan, project, received
 
 POLICY = Path(__file__).parents[3] / "deploy" / "policy"
 
@@ -84,6 +85,22 @@ def test_a_list_that_asks_for_one_id_finds_what_has_a_former_one(store: Store) -
     assert listed(area="fulfilment") == ["of-billing", "of-pay", "of-stay", "of-use"]
     assert cases("bill-wrong") == cases("wrong-bill") == 2
     assert cases("loyalty-points") == 0
+
+
+def test_places_and_people_are_counted_under_the_theme_in_use(store: Store) -> None:
+    topics, names = Topics(), names_after_changes()
+    for number, theme in enumerate(("wrong-bill", "bill-wrong", "bill-wrong")):
+        speaker = {"channel": "employee", "author": "employee"} if number else {}
+        event = received(f"r-{number}", **speaker)
+        topics.put(event, classified(event, stage="unknown" if number else "pay", themes=(theme,)))
+    topics.put(event := received("r-9"), classified(event, stage="billing", themes=("bill-wrong",)))
+    project(store, topics.messages)
+
+    day = NOON.date().toordinal()
+    with store.reading() as connection:
+        assert sums.own_people(connection, names, 0) == {"bill-wrong": 2}
+        places = sums.theme_places(connection, names, ["bill-wrong"], day, day)
+    assert {(place.attribute, place.value): place.n for place in places["bill-wrong"]}[("region", "north")] == 2
 
 
 def test_an_older_link_is_read_as_what_is_in_use() -> None:
