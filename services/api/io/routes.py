@@ -25,7 +25,7 @@ from services.api.io.people import caller_of
 from services.api.io.policy import PolicyWatcher
 from services.api.io.store import Store
 from services.api.names import Names
-from services.api.queries import FeedbackFilter, action_filter, after_of, feedback_filter, limit_of
+from services.api.queries import Cursor, FeedbackFilter, action_filter, after_of, feedback_filter, limit_of
 from services.contracts.events import Pseudonym
 from services.kit.http import json_response, problem
 
@@ -68,8 +68,8 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
                 parts=True,
                 names=names,
             )
-        links = next_link(f"{base(request)}/v1/feedback", request.query_params, page.next)
-        return tagged(request, {"items": [shapes.feedback_item(voice) for voice in page.items]}, links)
+        items = [shapes.feedback_item(voice) for voice in page.items]
+        return _listed(request, f"{base(request)}/v1/feedback", items, page.next)
 
     @router.get("/feedback.csv", summary="Feedback as a file for spreadsheets")
     def feedback_csv(request: Request) -> Response:
@@ -121,8 +121,7 @@ def feedback_routes(store: Store, desk: Desk, watcher: PolicyWatcher, base: Base
             )
             named = read_actions.actions_of(connection, [voice.event.id for voice in page.items])
         items = [shapes.feedback_item(v) | {"actions": named.get(v.event.id, [])} for v in page.items]
-        links = next_link(f"{base(request)}/v1/customers/{pseudonym}/timeline", request.query_params, page.next)
-        return tagged(request, {"items": items}, links)
+        return _listed(request, f"{base(request)}/v1/customers/{pseudonym}/timeline", items, page.next)
 
     return router
 
@@ -142,8 +141,8 @@ def action_routes(store: Store, desk: Desk, not_ours: NotOurs, watcher: PolicyWa
                 after=after_of(request.query_params),
                 names=names,
             )
-        links = next_link(f"{base(request)}/v1/actions", request.query_params, page.next)
-        return tagged(request, {"items": [shapes.action_item(action) for action in page.items]}, links)
+        items = [shapes.action_item(action) for action in page.items]
+        return _listed(request, f"{base(request)}/v1/actions", items, page.next)
 
     @router.get("/actions/{name}", summary="One action with its history and verbatims")
     def one_action(request: Request, name: str) -> Response:
@@ -170,8 +169,8 @@ def action_routes(store: Store, desk: Desk, not_ours: NotOurs, watcher: PolicyWa
             page = read_feedback.members(
                 connection, name, limit=limit_of(request.query_params), after=after_of(request.query_params)
             )
-        links = next_link(f"{base(request)}/v1/actions/{name}/members", request.query_params, page.next)
-        return tagged(request, {"items": [shapes.feedback_item(voice) for voice in page.items]}, links)
+        items = [shapes.feedback_item(voice) for voice in page.items]
+        return _listed(request, f"{base(request)}/v1/actions/{name}/members", items, page.next)
 
     @router.post("/actions/{name}/commands", summary="Acknowledge, assign, start, comment, resolve, reopen, not_ours")
     def command(request: Request, name: str, raw: Annotated[bytes, Depends(json_body)]) -> Response:
@@ -231,6 +230,11 @@ def tagged(request: Request, body: Any, headers: Mapping[str, str]) -> Response:
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=every)
     return Response(raw, headers=every, media_type="application/json")
+
+
+def _listed(request: Request, url: str, items: list[Any], after: Cursor | None) -> Response:
+    """One page of a list, with the link to the next."""
+    return tagged(request, {"items": items}, next_link(url, request.query_params, after))
 
 
 def _command_answer(done: Commanded, url: str) -> Response:
