@@ -15,8 +15,8 @@ from tests.system.product import ROLES, Product
 from tests.waiting import until
 
 _PATIENCE = 240
-"""The clients' libraries come back from a Kafka that hung for half a minute within a minute and a half, and now and then
-need a second try where other tests keep the machine busy."""
+"""The clients' libraries come back from a Kafka that hung for half a minute within a minute and a half, and now and
+then need a second try where other tests keep the machine busy."""
 
 pytestmark = pytest.mark.timeout(600)
 
