@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from services.api.app import Parts
 from services.api.io import models
+from services.api.versions import Versions
 from services.contracts import events as e
 from tests.unit.api.builders import classified, project, received
 from tests.unit.api.engine import EnginePublisher
@@ -220,6 +221,26 @@ def test_while_a_model_is_being_made_the_page_says_so_and_looks_again_until_it_i
     done = until(lambda: "every 1s" not in (html := ana.get("/teach?said=learning").text) and html, what="the outcome")
     assert re.search(r"From now on Palette reads with your \d+ labels\.", done)
     assert "Palette has learnt from the labels." in done
+
+
+def test_a_model_that_is_made_while_the_page_is_drawn_shows_at_the_next_look(
+    ana: TestClient, parts: Parts, classifier: StandInClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "WAIT_SECONDS", 0.05)
+    label(ana, max(0, 30 - given(ana.get("/teach").text)))
+    classifier.may_answer.clear()
+    ana.post("/teach/learn")
+    versions = parts.models.versions
+
+    def just_before() -> Versions | None:
+        found = versions()
+        classifier.may_answer.set()
+        until(lambda: parts.models.making().state == "done", what="the model")
+        return found
+
+    monkeypatch.setattr(parts.models, "versions", just_before)
+    assert "every 1s" in ana.get("/teach?said=learning").text
+    assert "From now on Palette reads" in ana.get("/teach?said=learning").text
 
 
 def test_labels_that_cannot_be_judged_do_not_stand_in_the_way_of_the_next_text(

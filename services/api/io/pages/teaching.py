@@ -49,9 +49,9 @@ class Teaching:
         by = person_of(request)
         with self._store.reading() as connection:
             progress = labels.progress(connection, self._watcher.learning())
+        making = self._models.making()  # before the versions: what is done by now is among them
         versions = self._models.versions() if progress.given >= min(progress.steps) else None
         due = progress.due(learnt=versions.most_labels) if versions is not None else None
-        making = self._models.making()
         told = request.query_params.get("said", "")
         if told == "learning":
             told = _outcome(making)
