@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from services.classify.model.probabilities import Calibration, Examples, Head, Model, Path
-from services.classify.reading.features import Floats, Vocabulary
+from services.classify.reading.features import Floats
 from services.classify.reading.phrases import Phrase
 from services.classify.taxonomy.labels import Taxonomy
 
@@ -19,7 +19,8 @@ def renamed(model: Model, taxonomy: Taxonomy) -> Model:
     """The model under the taxonomy's present ids."""
     former = taxonomy.former
     voices = {f"{VOICE[head]}:{old}": f"{VOICE[head]}:{new}" for head in VOICE for old, new in former[head].items()}
-    if not voices:
+    themes = former["theme"] | {old: new for old, new in taxonomy.retired["theme"].items() if new}
+    if not voices and not themes:
         return model
 
     def now(head: str, label: str) -> str:
@@ -32,7 +33,15 @@ def renamed(model: Model, taxonomy: Taxonomy) -> Model:
             for head in model.heads
         ),
         vocabulary=msgspec.structs.replace(
-            model.vocabulary, labels=tuple(voices.get(name, name) for name in model.vocabulary.labels)
+            model.vocabulary,
+            labels=tuple(voices.get(name, name) for name in model.vocabulary.labels),
+            themes=tuple(themes.get(theme, theme) for theme in model.vocabulary.themes),
+        ),
+        themes=msgspec.structs.replace(
+            model.themes,
+            ids=tuple(themes.get(theme, theme) for theme in model.themes.ids),
+            stages=tuple(now("stage", stage) for stage in model.themes.stages),
+            areas=tuple(now("areas", area) for area in model.themes.areas),
         ),
         mix={head: {now(head, label): share for label, share in shares.items()} for head, shares in model.mix.items()},
     )
@@ -128,7 +137,7 @@ def _with_voices(
     room = np.zeros((len(model.examples.lexicon), len(names)), dtype=np.float32)
     return msgspec.structs.replace(
         model,
-        vocabulary=Vocabulary(vocabulary.ngrams, vocabulary.idf, (*vocabulary.labels, *names)),
+        vocabulary=msgspec.structs.replace(vocabulary, labels=(*vocabulary.labels, *names)),
         fast=_with_rows(model.fast, len(names)),
         full=_with_rows(model.full, len(names)),
         examples=msgspec.structs.replace(

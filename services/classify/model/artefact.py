@@ -4,12 +4,14 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
 
 from services.classify.model.probabilities import PATHS, Calibration, Examples, Head, Model
 from services.classify.model.probabilities import Path as Reading
+from services.classify.model.theme_chances import Judge, ThemeModel, ThemePath
 from services.classify.reading.features import Floats, Vocabulary
 from services.contracts.errors import Misconfigured
 
@@ -50,6 +52,7 @@ def save(model: Model, folder: Path) -> str:
         "area_from": model.area_from,
         "critical_from": model.critical_from,
         "mix": model.mix,
+        "themes": _packed_themes(model.themes),
     }
     skops.io.dump(content, folder / MODEL, compression=8)  # deflate
     digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
@@ -72,6 +75,46 @@ def _packed(path: Reading) -> dict[str, Any]:
         "lexicon_near": path.lexicon_near,
         "own": path.own,
     }
+
+
+def _packed_themes(themes: ThemeModel) -> dict[str, Any]:
+    return {
+        "ids": list(themes.ids),
+        "stages": list(themes.stages),
+        "areas": list(themes.areas),
+        "strengths": list(themes.strengths),
+        "texts": list(themes.texts),
+        "least": themes.least,
+        "paths": {
+            name: {
+                "phrase_weights": path.phrase_weights.astype(np.float16),
+                "dense_weights": path.dense_weights.astype(np.float16),
+                "bias": path.bias,
+                "centres": path.centres.astype(np.float16),
+                "judge": msgspec.structs.asdict(path.judge) if path.judge is not None else None,
+            }
+            for name in PATHS
+            if (path := themes.path(name)) is not None
+        },
+    }
+
+
+def _themes(d: dict[str, Any] | None) -> ThemeModel:
+    """The themes of a model; a version that was made before themes were learnt has none."""
+    if d is None:
+        return ThemeModel()
+    paths = {
+        name: ThemePath(
+            phrase_weights=p["phrase_weights"].astype(np.float32),
+            dense_weights=p["dense_weights"].astype(np.float32),
+            bias=p["bias"],
+            centres=p["centres"].astype(np.float32),
+            judge=Judge(**p["judge"]) if p["judge"] is not None else None,
+        )
+        for name, p in d["paths"].items()
+    }
+    lists = {name: tuple(d[name]) for name in ("ids", "stages", "areas", "strengths", "texts")}
+    return ThemeModel(**lists, fast=paths.get("fast"), full=paths.get("full"), least=d["least"])
 
 
 def _bytes(vectors: Floats) -> NDArray[np.int8]:
@@ -123,11 +166,12 @@ def _model(d: dict[str, Any]) -> Model:
         )
         for name, p in d["paths"].items()
     }
+    themes = _themes(d.get("themes"))
     return Model(
         version=d["version"],
         taxonomy=d["taxonomy"],
         lexicon=d["lexicon"],
-        vocabulary=Vocabulary(tuple(d["ngrams"]), d["idf"], tuple(d["labels"])),
+        vocabulary=Vocabulary(tuple(d["ngrams"]), d["idf"], tuple(d["labels"]), themes.ids),
         heads=tuple(Head(**{**head, "labels": tuple(head["labels"])}) for head in d["heads"]),
         fast=paths["fast"],
         full=paths["full"],
@@ -138,4 +182,5 @@ def _model(d: dict[str, Any]) -> Model:
         area_from=d["area_from"],
         critical_from=d["critical_from"],
         mix=d["mix"],
+        themes=themes,
     )

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from services.classify.model.theme_chances import ThemeModel, theme_chances
 from services.classify.reading.features import Features, Floats, Vocabulary
 
 PathName = Literal["fast", "full"]
@@ -88,6 +89,7 @@ class Model(msgspec.Struct, frozen=True):
     area_from: float
     critical_from: float
     mix: dict[str, dict[str, float]]
+    themes: ThemeModel = ThemeModel()
 
     def head(self, name: str) -> Head:
         """A head by name."""
@@ -99,17 +101,20 @@ class Model(msgspec.Struct, frozen=True):
 
 
 def probabilities(model: Model, features: Features, dense: Floats, path: PathName) -> dict[str, Floats]:
-    """Calibrated probabilities per head: texts × labels. Rows of single-label heads sum to 1. `dense` are the texts'
-    vectors of that path."""
+    """Calibrated probabilities per head: texts × labels, and of `themes`. Rows of single-label heads sum to 1. `dense`
+    are the texts' vectors of that path."""
     raw = uncalibrated(model, features, dense, path)
     by = model.path(path)
     favour = np.zeros((len(dense), 1), dtype=np.float32) if by.own is None else dense @ by.own
-    return {
+    found = {
         head.name: calibrated(
             head, by.calibrations[head.name], raw[head.name], favour if by.own is None else favour[:, head.columns]
         )
         for head in model.heads
     }
+    labels = {head.name: head.labels for head in model.heads}
+    themes = theme_chances(model.themes, path, features.themes, dense, labels=labels, chances=found)
+    return found | {"themes": themes}
 
 
 def uncalibrated(model: Model, features: Features, dense: Floats, path: PathName) -> dict[str, Floats]:

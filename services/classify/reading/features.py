@@ -23,12 +23,13 @@ _OPPOSITE = {"negative": "positive", "positive": "negative"}
 class Vocabulary(msgspec.Struct, frozen=True):
     """N-grams that are features, in the order of their columns: `stem` or `stem stem`, with inverse document frequency.
 
-    `labels` are the columns of the lexicon's voice: `head:label`.
+    `labels` are the columns of the lexicon's voice: `head:label`; `themes` those of the themes that were learnt.
     """
 
     ngrams: tuple[str, ...]
     idf: Floats
     labels: tuple[str, ...]
+    themes: tuple[str, ...] = ()
 
 
 class Occurrences(msgspec.Struct, frozen=True):
@@ -41,16 +42,19 @@ class Occurrences(msgspec.Struct, frozen=True):
 
 
 class Features(msgspec.Struct, frozen=True):
-    """Numbers of a batch: `ngrams` (texts × n-grams, rows of length 1), `lexicon` (texts × labels, logarithmic)."""
+    """Numbers of a batch: `ngrams` (texts × n-grams, rows of length 1), `lexicon` (texts × labels, logarithmic),
+    `themes` (texts × themes: how often phrases of each stand there, not negated)."""
 
     ngrams: sp.csr_matrix
     lexicon: Floats
+    themes: Floats
     occurrences: Occurrences
 
     def of(self, places: Sequence[int]) -> "Features":
         """The numbers of some of the texts; where n-grams stood is left out."""
         none = np.zeros(0, dtype=np.int64)
-        return Features(self.ngrams[places], self.lexicon[places], Occurrences(none, none, none, none))
+        nowhere = Occurrences(none, none, none, none)
+        return Features(self.ngrams[places], self.lexicon[places], self.themes[places], nowhere)
 
 
 class Featuriser:
@@ -72,11 +76,13 @@ class Featuriser:
         self._pair_columns = np.array([column for _, column in pairs] or [-1], dtype=np.int64)
         columns = {label: number for number, label in enumerate(vocabulary.labels)}
         self._plain, self._negated = voices(lexicon, taxonomy, columns)
+        themes = {theme: number for number, theme in enumerate(vocabulary.themes)}
+        self._theme = np.array([themes.get(label, -1) if head == "theme" else -1 for head, label, _ in lexicon.labels])
 
     def __call__(self, batch: TokenBatch, hits: Sequence[Hit]) -> Features:
         found = self._occurrences(batch)
         texts = len(batch.first) - 1
-        return Features(self._weigh(found, texts), self._voices(hits, texts), found)
+        return Features(self._weigh(found, texts), self._voices(hits, texts), self._themes(hits, texts), found)
 
     def _occurrences(self, batch: TokenBatch) -> Occurrences:
         kept = np.flatnonzero(batch.stem > 0)
@@ -110,6 +116,14 @@ class Featuriser:
             docs = np.array([hit.doc for hit in hits])
             np.add.at(total, docs, np.where(negated[:, None], self._negated[labels], self._plain[labels]))
         return np.log1p(total)
+
+    def _themes(self, hits: Sequence[Hit], texts: int) -> Floats:
+        total = np.zeros((texts, len(self.vocabulary.themes)), dtype=np.float32)
+        for hit in hits:
+            column = self._theme[hit.label]
+            if column >= 0 and not hit.negated:
+                total[hit.doc, column] += 1
+        return total
 
 
 def voices(lexicon: Lexicon, taxonomy: Taxonomy, columns: dict[str, int]) -> tuple[Floats, Floats]:

@@ -25,6 +25,7 @@ from services.classify.model.probabilities import (
     calibrated,
     uncalibrated,
 )
+from services.classify.model.theme_chances import guesses
 from services.classify.reading.features import Features, Featuriser, Floats, Vocabulary, label_columns
 from services.classify.reading.lexicon import Lexicon
 from services.classify.reading.phrases import OWN, Phrase, digest_of, read_phrases
@@ -33,7 +34,9 @@ from services.classify.reading.tokens import Tokenizer, stem
 from services.classify.tagging.tagger import Encoder, stems_of
 from services.classify.taxonomy.labels import Taxonomy
 from services.classify.training.corpus import Example
+from services.classify.training.folds import Fold
 from services.classify.training.lessons import Lesson, lessons_of, truth_of, weights_of
+from services.classify.training.themes import guessing, judged
 
 VERSION = "cascade-1"
 SEED = 20261122
@@ -52,14 +55,6 @@ words of danger harmlessly, on purpose; among real texts such are rare, and fals
 _IMPROBABLE = -12.0
 
 Tick = Callable[[str], None]
-
-
-class Fold(msgspec.Struct, frozen=True):
-    """A model, the examples it never saw, and its uncalibrated probabilities for them, by path and head."""
-
-    model: Model
-    unseen: tuple[int, ...]
-    given: dict[PathName, dict[str, Floats]]
 
 
 class Fitter:
@@ -90,13 +85,15 @@ class Fitter:
         full = {
             head.name: calibrated(head, paths["full"][head.name][1], paths["full"][head.name][0]) for head in self.heads
         }
-        return msgspec.structs.replace(
+        model = msgspec.structs.replace(
             model,
             fast=msgspec.structs.replace(model.fast, calibrations={n: c for n, (_, c) in paths["fast"].items()}),
             full=msgspec.structs.replace(model.full, calibrations={n: c for n, (_, c) in paths["full"].items()}),
             area_from=_best_area_from(full["areas"], truth["areas"]),
             critical_from=_critical_from(full["severity"][:, -1], truth["severity"][:, -1] > 0),
         )
+        tick("themes")
+        return msgspec.structs.replace(model, themes=judged(model, examples, folds, weight))
 
     def folds(self, examples: Sequence[Example], tick: Tick = lambda _: None) -> list[Fold]:
         """Models that each never saw some industries, with what they make of those."""
@@ -114,8 +111,14 @@ class Fitter:
         model = self.fit_uncalibrated([examples[n] for n in seen])
         texts = [clean(examples[n].text).text for n in unseen]
         features = self._features(model.vocabulary, texts)
-        given = {name: uncalibrated(model, features, self.encoders[name].encode(texts), name) for name in PATHS}
-        return Fold(model, tuple(unseen), given)
+        given, themes = {}, {}
+        for name in PATHS:
+            dense = self.encoders[name].encode(texts)
+            given[name] = uncalibrated(model, features, dense, name)
+            path = model.themes.path(name)
+            assert path is not None
+            themes[name] = guesses(path, features.themes, dense)
+        return Fold(model, tuple(unseen), given, themes, features.themes)
 
     def fit_uncalibrated(self, examples: Sequence[Example], paths: Sequence[PathName] = PATHS) -> Model:
         """Weights and neighbours of all examples. A path that is not asked for stays empty."""
@@ -126,12 +129,15 @@ class Fitter:
         features = self._features(vocabulary, texts)
         truth = {head.name: truth_of(head, lessons) for head in self.heads}
         labels = np.concatenate([truth[head.name] for head in self.heads], axis=1).astype(np.float32)
+        dense = {name: self.encoders[name].encode(texts) for name in paths}
         learnt = {
-            name: self._path(name, features, self.encoders[name].encode(texts), truth, weight)
+            name: self._path(name, features, dense[name], truth, weight)
             if name in paths
             else _empty(len(vocabulary.ngrams), len(vocabulary.labels), labels.shape[1])
             for name in PATHS
         }
+        whole = [number for number, lesson in enumerate(lessons) if lesson.whole]
+        vectors = {name: dense[name][whole] for name in paths}
         return Model(
             version=VERSION,
             taxonomy=self.taxonomy.version,
@@ -147,6 +153,7 @@ class Fitter:
             area_from=AREAS_FROM[0],
             critical_from=1.0,
             mix={head.name: _mix(head, truth[head.name], weight) for head in self.heads},
+            themes=guessing(self.taxonomy, vocabulary.themes, examples, features.themes[whole], vectors),
         )
 
     def _path(
@@ -186,7 +193,8 @@ class Fitter:
         kept = sorted(n for n, count in counts.items() if count >= least[" " in n] and "\n" not in n)
         idf = [np.log((1 + len(texts)) / (1 + counts[name])) + 1 for name in kept]
         lexicon = Lexicon(self.phrases, stems_of(self.phrases, ()))
-        return Vocabulary(tuple(kept), np.array(idf, dtype=np.float32), label_columns(lexicon))
+        themes = tuple(self.taxonomy.theme)
+        return Vocabulary(tuple(kept), np.array(idf, dtype=np.float32), label_columns(lexicon), themes)
 
     def _features(self, vocabulary: Vocabulary, texts: Sequence[str]) -> Features:
         stems = stems_of(self.phrases, vocabulary.ngrams)

@@ -24,10 +24,11 @@ MOST_COUNTED = 4.0
 
 
 class Lesson(msgspec.Struct, frozen=True):
-    """A text with its labels by head; a head that is not there was not labelled."""
+    """A text with its labels by head; a head that is not there was not labelled. `whole`: no clause of another."""
 
     text: str
     labels: dict[str, tuple[str, ...]]
+    whole: bool = True
 
 
 def lessons_of(examples: Sequence[Example]) -> list[Lesson]:
@@ -50,7 +51,7 @@ def _lessons(example: Example) -> Iterator[Lesson]:
     for clause in example.clauses:
         if len(clause.text.split()) > 1:
             labels = {"stage": (clause.stage,), "areas": clause.areas, "sentiment": (clause.sentiment,)}
-            yield Lesson(clause.text.strip(), labels)
+            yield Lesson(clause.text.strip(), labels, whole=False)
 
 
 def weights_of(lessons: Sequence[Lesson]) -> NDArray[np.float64]:
