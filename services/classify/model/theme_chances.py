@@ -19,6 +19,8 @@ FACTS = 9
 """What the judge is told of a text and a theme, in this order: the guess; phrases found; how probable the theme's
 stage, area and feeling are; likeness; how many texts the theme was learnt from; the distance to the best guess and to
 the greatest likeness of any theme."""
+FEWEST_TEXTS = 3
+"""A theme that fewer texts of the corpus tell of is not learnt; its phrases speak for it."""
 _CANDIDATE_FROM = 0.03
 _TINY = 1e-4
 _PAIRS = np.triu_indices(FACTS)
@@ -92,17 +94,12 @@ def guesses(path: ThemePath, hits: Floats, dense: Floats) -> tuple[Floats, Float
     return logits, dense @ path.centres
 
 
-def candidates(logits: Floats, hits: Floats) -> tuple[np.ndarray, np.ndarray]:
-    """Texts and themes worth judging."""
-    return np.nonzero((hits > 0) | (logits > _logit(_CANDIDATE_FROM)))
-
-
 def facts(
     themes: ThemeModel, places: Places, guessed: tuple[Floats, Floats], hits: Floats, chances: Mapping[str, Floats]
 ) -> tuple[np.ndarray, np.ndarray, Floats]:
     """Candidates as (texts, themes), and what the judge is told of each: candidates × FACTS."""
     logits, likeness = guessed
-    docs, numbers = candidates(logits, hits)
+    docs, numbers = np.nonzero((hits > 0) | (logits > _logit(_CANDIDATE_FROM)))
     bounded = np.clip(logits, _logit(_TINY), -_logit(_TINY))
     glad, sorry = (chances["sentiment"][:, columns].sum(axis=1) for columns in (places.glad, places.sorry))
     feeling = np.where(np.array(places.strengths)[numbers], glad[docs], sorry[docs])

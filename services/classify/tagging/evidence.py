@@ -15,6 +15,7 @@ from services.classify.reading.features import SENTIMENT_OF_KIND, Features
 from services.classify.reading.lexicon import Hit, Lexicon
 from services.classify.reading.text import Clean
 from services.classify.reading.tokens import Array, Stems, TokenBatch
+from services.classify.tagging.themes import Told
 from services.classify.taxonomy.labels import UNKNOWN, Taxonomy
 from services.contracts.events import Evidence
 
@@ -36,10 +37,10 @@ _EMPTY = frozenset([
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """What was decided for one text, as far as it needs evidence: labels by head, and the hits that are its themes."""
+    """What was decided for one text, as far as it needs evidence: labels by head, and its themes with their phrases."""
 
     labels: dict[str, tuple[str, ...]]
-    themes: tuple[Hit, ...] = ()
+    themes: tuple[Told, ...] = ()
     path: PathName = "fast"
 
 
@@ -119,7 +120,7 @@ class Evidencer:
                 wanted[number][keys[number][rank]].append((weighs, int(first[place]), int(last[place])))
 
     def _spans(
-        self, reading: Reading, doc: int, wanted: dict[tuple[str, str], list[Candidate]], themes: Sequence[Hit]
+        self, reading: Reading, doc: int, wanted: dict[tuple[str, str], list[Candidate]], themes: Sequence[Told]
     ) -> tuple[Evidence, ...]:
         clean, tokens = reading.texts[doc], reading.tokens
         per_head: dict[str, list[tuple[str, list[Candidate]]]] = defaultdict(list)
@@ -131,9 +132,10 @@ class Evidencer:
             for label, first, last in _allotted(per_head.get(head, ())):
                 start, end = clean.stored(int(tokens.start[first]), int(tokens.end[last]))
                 found.append(Evidence(head=head, label=label, start=start, end=end))
-        for hit in themes:
-            start, end = clean.stored(int(tokens.start[hit.first]), int(tokens.end[hit.last]))
-            found.append(Evidence(head="theme", label=self._lexicon.labels[hit.label][1], start=start, end=end))
+        for told in themes:
+            if told.hit is not None:
+                start, end = clean.stored(int(tokens.start[told.hit.first]), int(tokens.end[told.hit.last]))
+                found.append(Evidence(head="theme", label=told.theme, start=start, end=end))
         return tuple(found)
 
 

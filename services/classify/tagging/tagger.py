@@ -24,6 +24,7 @@ from services.classify.reading.text import Clean, clean
 from services.classify.reading.tokens import Stems, Tokenizer
 from services.classify.tagging.evidence import Decided, Evidencer, Reading
 from services.classify.tagging.likeness import Alike, ThemeExamples
+from services.classify.tagging.passages import Passage, Passages
 from services.classify.tagging.ratings import favour, sentiment_of
 from services.classify.tagging.retiring import Retirement
 from services.classify.tagging.severity import severity_of
@@ -101,6 +102,7 @@ class Tagger:
         self._evidencer = Evidencer(model, self._lexicon, stems, taxonomy)
         self._retirement = Retirement(model, taxonomy)
         self._themes = Themes(model, self._lexicon, taxonomy)
+        self._passages = Passages(model.themes, static.encode)
         self._theme_examples = ThemeExamples(taxonomy, static.encode, model.fast.near)
         self._sentiment_order = [model.head("sentiment").labels.index(name) for name in _SENTIMENTS]
 
@@ -167,12 +169,22 @@ class Tagger:
                 item, row, path=paths[doc], hits=hits[doc], words=int(words[doc]), language=language, gone=gone
             )
             drafts.append((self._with_alike(tags, alike[doc], item, reading.texts[doc]), decided))
-        evidence = self._evidencer(reading, [decided for _, decided in drafts])
+        evidence = self._evidence(reading, [decided for _, decided in drafts])
         return [
             msgspec.structs.replace(
                 tags, evidence=tuple(e for e in (*found, *tags.evidence) if e.end <= len(item.text or ""))
             )
             for (tags, _), found, item in zip(drafts, evidence, batch, strict=True)
+        ]
+
+    def _evidence(self, reading: Reading, decided: Sequence[Decided]) -> list[tuple[Evidence, ...]]:
+        """The words that earned each label; for a theme that no phrase found, the passage that tells of it."""
+        found = self._evidencer(reading, decided)
+        wanted = [[told.theme for told in one.themes if told.hit is None] for one in decided]
+        passages = self._passages.find([c.text for c in reading.texts], wanted)
+        return [
+            (*spans, *(_passage(p, read) for p in told))
+            for spans, told, read in zip(found, passages, reading.texts, strict=True)
         ]
 
     def _with_alike(self, tags: Tags, alike: Sequence[Alike], item: TagInput, read: Clean) -> Tags:
@@ -247,8 +259,7 @@ class Tagger:
         themes = self._themes.chosen(
             hits, chances, stage=stage, areas=[a.area for a in areas], silent=silent, own_work=own_work
         )
-        theme_ids = tuple(self._lexicon.labels[hit.label][1] for hit in themes)
-        lead = self.taxonomy.theme[theme_ids[0]] if theme_ids else None
+        lead = self.taxonomy.theme[themes[0].theme] if themes and themes[0].hit is not None else None
         unsure = []
         low = Reason.TOO_SHORT if words < _FEWEST_WORDS else Reason.LOW_CONFIDENCE
         if language not in {ENGLISH, NO_LANGUAGE}:
@@ -271,7 +282,7 @@ class Tagger:
             stage_confidence=_rounded(stage_confidence),
             secondary=secondary,
             areas=areas,
-            themes=theme_ids,
+            themes=tuple(told.theme for told in themes),
             sentiment=sentiment,
             sentiment_confidence=_rounded(sentiment_confidence),
             intent=cast(Intent, intent_head.labels[wish]),
@@ -353,6 +364,11 @@ def _favour_own_work(stage: Floats, unknown: int, batch: Sequence[TagInput], sai
     favour[list(said)] = _SAID_OWN_WORK_FAVOUR
     stage[own, unknown] *= favour[own]
     stage[own] /= stage[own].sum(axis=1, keepdims=True)
+
+
+def _passage(passage: Passage, read: Clean) -> Evidence:
+    start, end = read.stored(passage.start, passage.end)
+    return Evidence(head="theme", label=passage.theme, start=start, end=end)
 
 
 def _rounded(confidence: float) -> float:

@@ -1,4 +1,5 @@
-"""Which themes a text tells of, among those whose phrases stand in it or that its sentences are like.
+"""Which themes a text tells of: those that the model finds likely enough, and of those that it never learnt (a company's
+own) the ones whose phrases stand in the text.
 
 Knows the taxonomy, the lexicon's labels and what the model made of the text; finds no phrases itself.
 """
@@ -6,7 +7,10 @@ Knows the taxonomy, the lexicon's labels and what the model made of the text; fi
 from collections import defaultdict
 from collections.abc import Sequence
 
+import msgspec
+
 from services.classify.model.probabilities import Model
+from services.classify.model.theme_chances import FEWEST_TEXTS
 from services.classify.reading.features import Floats
 from services.classify.reading.lexicon import Hit, Lexicon
 from services.classify.taxonomy.labels import UNKNOWN, Taxonomy, Theme
@@ -14,9 +18,17 @@ from services.contracts.events import Sentiment
 
 MOST_THEMES = 4
 _PLACE_FROM = 0.15
-"""How probable the model must find a theme's stage and area: a phrase alone is often said in passing."""
+"""How probable the model must find the stage and area of a theme that it never learnt: a phrase alone is often said in
+passing."""
 _PLAINLY = 0.7
 _LONG = 4
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A theme that is told of, and the longest phrase that says so, where there is one."""
+
+    theme: str
+    hit: Hit | None
 
 
 class Themes:
@@ -27,6 +39,11 @@ class Themes:
         self._taxonomy = taxonomy
         self._stages = {label: number for number, label in enumerate(model.head("stage").labels)}
         self._areas = {label: number for number, label in enumerate(model.head("areas").labels)}
+        self._least = model.themes.least
+        self._learnt: dict[str, list[int]] = defaultdict(list)  # two columns where a theme went into another
+        for number, (theme, texts) in enumerate(zip(model.themes.ids, model.themes.texts, strict=True)):
+            if texts >= FEWEST_TEXTS:
+                self._learnt[theme].append(number)
 
     def of(self, hit: Hit) -> Theme | None:
         """The theme in use that a hit speaks for, if it speaks for one."""
@@ -53,24 +70,40 @@ class Themes:
         areas: Sequence[str],
         silent: str,
         own_work: bool,
-    ) -> tuple[Hit, ...]:
-        """One hit per theme that is meant and likely, the theme that says most first: longer phrases, in the predicted
-        place."""
-        weight: dict[str, float] = defaultdict(float)
-        best: dict[str, Hit] = {}
+    ) -> tuple[Told, ...]:
+        """The themes that are meant and likely, the likeliest first; then those never learnt whose phrases were found,
+        the one that says most first: longer phrases, in the predicted place."""
+        phrases = self._phrases(hits)
+        row = chances["themes"]
+        likely = {
+            theme: chance
+            for theme, columns in self._learnt.items()
+            if (chance := float(row[columns].max())) >= self._least
+        }
+        meant = [theme for theme in likely if self.is_meant(theme, silent=silent, own_work=own_work)]
+        found = [
+            Told(theme, _longest(phrases.get(theme, ()))) for theme in sorted(meant, key=lambda t: (-likely[t], t))
+        ]
+        weight: dict[str, float] = {}
+        for name, said in phrases.items():
+            theme = self._taxonomy.theme[name]
+            if name in self._learnt or not self.is_meant(name, silent=silent, own_work=own_work):
+                continue
+            if self._is_likely(theme, chances):
+                place = 2 * (theme.stage == stage) + (theme.area in areas) + (theme.area == areas[0])
+                weight[name] = sum(min(hit.words, _LONG) for hit in said) + place
+        found += [
+            Told(name, _longest(phrases[name])) for name in sorted(weight, key=lambda name: (-weight[name], name))
+        ]
+        return tuple(found[:MOST_THEMES])
+
+    def _phrases(self, hits: Sequence[Hit]) -> dict[str, list[Hit]]:
+        found: dict[str, list[Hit]] = defaultdict(list)
         for hit in hits:
             theme = self.of(hit)
-            if theme is None or not self.is_meant(theme.id, silent=silent, own_work=own_work):
-                continue
-            if not self._is_likely(theme, chances):
-                continue
-            weight[theme.id] += min(hit.words, _LONG)
-            if theme.id not in best:
-                weight[theme.id] += 2 * (theme.stage == stage) + (theme.area in areas) + (theme.area == areas[0])
-            if theme.id not in best or hit.words > best[theme.id].words:
-                best[theme.id] = hit
-        ranked = sorted(best, key=lambda label: (-weight[label], best[label].first, label))
-        return tuple(best[label] for label in ranked[:MOST_THEMES])
+            if theme is not None:
+                found[theme.id].append(hit)
+        return found
 
     def _is_likely(self, theme: Theme, chances: dict[str, Floats]) -> bool:
         stage, area = self._stages.get(theme.stage), self._areas.get(theme.area)
@@ -85,3 +118,7 @@ def silent_kind(sentiment: Sentiment, confidence: float) -> str:
     if sentiment in {"negative", "neutral"}:
         return "strength"
     return "problem" if sentiment == "positive" and confidence >= _PLAINLY else ""
+
+
+def _longest(hits: Sequence[Hit]) -> Hit | None:
+    return max(hits, key=lambda hit: (hit.words, -hit.first), default=None)

@@ -16,7 +16,8 @@ from services.classify.model.cascade import ALL_FULL
 from services.classify.model.probabilities import Model
 from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example
-from services.classify.training.fit import Fitter, Fold
+from services.classify.training.fit import Fitter
+from services.classify.training.folds import Fold
 from services.contracts.events import Tags
 
 ENOUGH = 30

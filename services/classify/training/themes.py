@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from services.classify.model.probabilities import PATHS, Model, PathName, calibrated, unit
 from services.classify.model.theme_chances import (
+    FEWEST_TEXTS,
     MOST_HITS,
     Judge,
     ThemeModel,
@@ -27,7 +28,6 @@ from services.classify.training.folds import Fold
 STRENGTH = 4.0
 JUDGE_STRENGTH = 0.3
 DENSE_SCALE = 2.5
-FEWEST_TEXTS = 3
 PRECISION = 0.68
 """Share of the themes said that a reader of the left-out texts wrote down too. Readers write down the two or three main
 ones; of those that they did not write down, another reader who is asked finds two in five right (decision 0073)."""
