@@ -1,5 +1,5 @@
-"""Which themes a text tells of: those that the model finds likely enough, and of those that it never learnt (a company's
-own) the ones whose phrases stand in the text.
+"""Which themes a text tells of: those that the model finds likely enough, and of those that it never learnt (the
+company's own) the ones whose phrases stand in the text.
 
 Knows the taxonomy, the lexicon's labels and what the model made of the text; finds no phrases itself.
 """

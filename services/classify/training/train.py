@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     terminal = sys.stdout.isatty()
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[doing]}"))
     with Progress(*columns, disable=not terminal) as bar:
-        task = bar.add_task("training", total=FOLDS + 4, doing="")
+        task = bar.add_task("training", total=FOLDS + 5, doing="")
 
         def tick(doing: str) -> None:
             bar.update(task, advance=1, doing=doing)
