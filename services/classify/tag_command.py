@@ -16,6 +16,7 @@ import msgspec
 
 from services.classify.experience.parts import Part, tag
 from services.classify.loading import load_tagger
+from services.classify.model.cascade import ALL_FULL, Cascade
 from services.classify.reading.text import MAX_CHARACTERS
 from services.classify.tagging.tagger import Tagger
 from services.contracts.errors import EXIT_MISCONFIGURED, Misconfigured
@@ -24,7 +25,8 @@ from services.contracts.events import Answer, Author, Rating, Tags
 POLICY = Path(__file__).resolve().parents[2] / "deploy" / "policy"
 _MOST_BYTES = 1 << 20
 _CHUNK = 1 << 18
-_BATCH = 256
+_BATCH = Cascade().small
+"""As live traffic comes: so that the least sure of each batch are looked at twice."""
 _VALUE = re.compile(r" '.*'(?= - at |\Z)", re.DOTALL)
 """What the library repeats of a value that is not among the allowed ones."""
 
@@ -70,9 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="palette tag", description=__doc__)
     default = Path(os.environ.get("PALETTE_POLICY_DIR", POLICY))
     parser.add_argument("--policy", type=Path, default=default, help="folder of taxonomy.yaml and lexicon/")
+    parser.add_argument(
+        "--path",
+        choices=("fast", "cascade", "full"),
+        default="cascade",
+        help="how texts are read: fast as imports are, cascade as live events are (the least sure looked at twice), "
+        "full each of them twice: best and slowest",
+    )
     options = parser.parse_args(arguments)
     try:
-        tagger = load_tagger(options.policy)
+        cascade = ALL_FULL if options.path == "full" else Cascade()
+        tagger = load_tagger(options.policy, full=options.path != "fast", cascade=cascade)
     except Misconfigured as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")

@@ -4,6 +4,7 @@ Shares are of texts, between 0 and 1. A figure is given pooled, as the mean over
 with an interval from resampling whole sources, because texts of one source err alike.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from services.classify.model.cascade import ALL_FULL
-from services.classify.model.probabilities import Model
+from services.classify.model.probabilities import PATHS, Model
 from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example
 from services.classify.training.fit import Fitter
@@ -46,11 +47,14 @@ class Labelled(Protocol):
     def severity(self) -> int: ...
     @property
     def industry(self) -> str: ...
+    @property
+    def themes(self) -> Sequence[str] | None: ...
 
 
 class Figures(msgspec.Struct, frozen=True):
     """`coverage_90_*`: the largest share, most confident first, of which 90 % are right. `critical_*` concern severity
-    3 outside finance. `calibration_*`: expected calibration error less what chance alone would show."""
+    3 outside finance. `theme_*` count the themes of texts in which a reader wrote themes down (else
+    they are not a number). `calibration_*`: expected calibration error less what chance alone would show."""
 
     texts: int
     stage_accuracy: float
@@ -67,6 +71,9 @@ class Figures(msgspec.Struct, frozen=True):
     critical_recall: float
     critical_false_alarms: float
     themed: float
+    themed_of_tagged: float
+    theme_precision: float
+    theme_recall: float
     tagged: float
     tagged_stage_accuracy: float
     calibration_stage: float
@@ -91,6 +98,9 @@ class Judged(msgspec.Struct, frozen=True):
     alarmed: Booleans
     finance: Booleans
     themed: Booleans
+    themes_said: Numbers
+    themes_true: Numbers
+    themes_both: Numbers
     tagged: Booleans
     source: NDArray[np.str_]
 
@@ -119,6 +129,9 @@ def judged(tags: Sequence[Tags], labelled: Sequence[Labelled]) -> Judged:
         alarmed=np.array([t.severity == 3 for t in tags]),
         finance=np.array(["finance" in x.industry or "credit" in x.industry for x in labelled]),
         themed=np.array([bool(t.themes) for t in tags]),
+        themes_said=np.array([len(t.themes) if x.themes is not None else 0 for t, x in both], dtype=float),
+        themes_true=np.array([len(x.themes or ()) for x in labelled], dtype=float),
+        themes_both=np.array([len(set(t.themes) & set(x.themes or ())) for t, x in both], dtype=float),
         tagged=np.array([t.status == "tagged" for t in tags]),
         source=np.array([x.industry for x in labelled]),
     )
@@ -147,6 +160,9 @@ def figures_of(j: Judged) -> Figures:
         critical_recall=_share(j.alarmed, j.critical & outside),
         critical_false_alarms=_share(j.alarmed, ~j.critical & outside),
         themed=float(j.themed.mean()),
+        themed_of_tagged=_share(j.themed, j.tagged),
+        theme_precision=_ratio(j.themes_both, j.themes_said),
+        theme_recall=_ratio(j.themes_both, j.themes_true),
         tagged=float(j.tagged.mean()),
         tagged_stage_accuracy=_share(stage_right, j.tagged),
         calibration_stage=calibration_error(j.stage_sure, stage_right),
@@ -230,13 +246,19 @@ def tagged_unseen(
 
 
 def calibrated_as(model: Model, other: Model) -> Model:
-    """The other model with the calibration and the thresholds of `model`."""
+    """The other model with the calibration, the judges of themes and the thresholds of `model`."""
+    themes = {
+        name: msgspec.structs.replace(path, judge=judging.judge)
+        for name in PATHS
+        if (path := other.themes.path(name)) is not None and (judging := model.themes.path(name)) is not None
+    }
     return msgspec.structs.replace(
         other,
         fast=msgspec.structs.replace(other.fast, calibrations=model.fast.calibrations),
         full=msgspec.structs.replace(other.full, calibrations=model.full.calibrations),
         area_from=model.area_from,
         critical_from=model.critical_from,
+        themes=msgspec.structs.replace(other.themes, least=model.themes.least, **themes),
     )
 
 
@@ -254,6 +276,10 @@ def calibration_error(confidence: Numbers, right: Booleans) -> float:
 
 def _share(what: Booleans, among: Booleans) -> float:
     return float(what[among].mean()) if among.any() else 0.0
+
+
+def _ratio(part: Numbers, whole: Numbers) -> float:
+    return float(part.sum() / whole.sum()) if whole.sum() else math.nan
 
 
 def _coverage(confidence: Numbers, right: Booleans) -> float:

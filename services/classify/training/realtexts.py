@@ -23,6 +23,7 @@ class RealText(msgspec.Struct, frozen=True):
     intent: str
     severity: int
     stars: float | None = None
+    themes: tuple[str, ...] | None = None
 
     @property
     def input(self) -> TagInput:

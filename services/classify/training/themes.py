@@ -1,6 +1,8 @@
 """Themes that readers found in the corpus -> what tells them. Pure, with fixed seeds."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
@@ -100,11 +102,15 @@ def _guessing(hits: Floats, dense: Floats, truth: NDArray[np.int8]) -> ThemePath
     count = truth.shape[1]
     weights, bias = np.zeros((inputs.shape[1], count)), np.full(count, _IMPROBABLE)
     centres = np.zeros((dense.shape[1], count), dtype=np.float32)
-    for number in np.flatnonzero(truth.sum(axis=0) >= FEWEST_TEXTS):
+
+    def learn(number: int) -> None:
         told = truth[:, number]
         learnt = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=300, random_state=0).fit(inputs, told)
         weights[:, number], bias[number] = learnt.coef_[0], learnt.intercept_[0]
         centres[:, number] = dense[told > 0].mean(axis=0)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # the solver lets go of the interpreter
+        list(threads.map(learn, np.flatnonzero(truth.sum(axis=0) >= FEWEST_TEXTS).tolist()))
     return ThemePath(
         phrase_weights=weights[:count].astype(np.float32),
         dense_weights=(weights[count:] * DENSE_SCALE).astype(np.float32),

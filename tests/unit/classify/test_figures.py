@@ -1,5 +1,6 @@
 """The figures themselves: right on data whose truth is known."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -32,6 +33,7 @@ class Label(msgspec.Struct, frozen=True):
     intent: str = "complaint"
     severity: int = 1
     industry: str = "hotel"
+    themes: tuple[str, ...] | None = None
 
 
 def tags(stage: str = "use", *areas: str, sure: float = 0.8, **changes: object) -> Tags:
@@ -83,6 +85,16 @@ def test_rare_stages_stay_out_of_the_macro_f1() -> None:
     true = ["use"] * 40 + ["pay"] * 40 + ["leave"] * 3
     said = ["use"] * 40 + ["pay"] * 40 + ["use"] * 3
     assert figures_of(of_stages(said, true)).stage_macro_f1 == pytest.approx((80 / 83 + 1) / 2)
+
+
+def test_themes_are_held_against_those_that_a_reader_wrote_down_where_one_did() -> None:
+    said = [tags(themes=("a", "b")), tags(themes=("c",)), tags(themes=("d",))]
+    labels = [Label(themes=("a",)), Label(themes=("c", "e")), Label()]
+    found = figures_of(judged(said, labels))
+
+    assert found.theme_precision == pytest.approx(2 / 3)
+    assert found.theme_recall == pytest.approx(2 / 3)
+    assert math.isnan(figures_of(judged(said[2:], labels[2:])).theme_precision)
 
 
 def test_alarms_of_finance_are_left_out() -> None:
