@@ -20,7 +20,7 @@ class Cascade(msgspec.Struct, frozen=True):
     stage_below: float = 0.9
     area_below: float = 0.9
     small: int = 32
-    most: int = 7
+    most: int = 12
     per_text: int = 8
 
     def least_sure(self, stage: Floats, area: Floats, hurry: Sequence[bool]) -> list[int]:

@@ -77,7 +77,8 @@ class Featuriser:
         columns = {label: number for number, label in enumerate(vocabulary.labels)}
         self._plain, self._negated = voices(lexicon, taxonomy, columns)
         themes = {theme: number for number, theme in enumerate(vocabulary.themes)}
-        self._theme = np.array([themes.get(label, -1) if head == "theme" else -1 for head, label, _ in lexicon.labels])
+        columns_of = [themes.get(label, -1) if head == "theme" else -1 for head, label, _ in lexicon.labels]
+        self._theme = np.array(columns_of, dtype=np.int64)
 
     def __call__(self, batch: TokenBatch, hits: Sequence[Hit]) -> Features:
         found = self._occurrences(batch)
@@ -119,10 +120,11 @@ class Featuriser:
 
     def _themes(self, hits: Sequence[Hit], texts: int) -> Floats:
         total = np.zeros((texts, len(self.vocabulary.themes)), dtype=np.float32)
-        for hit in hits:
-            column = self._theme[hit.label]
-            if column >= 0 and not hit.negated:
-                total[hit.doc, column] += 1
+        plain = [hit for hit in hits if not hit.negated]
+        if plain:
+            columns = self._theme[[hit.label for hit in plain]]
+            docs = np.array([hit.doc for hit in plain])
+            np.add.at(total, (docs[columns >= 0], columns[columns >= 0]), 1)
         return total
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from services.classify.model.probabilities import Model
 from services.classify.model.theme_chances import FEWEST_TEXTS
@@ -40,10 +41,8 @@ class Themes:
         self._stages = {label: number for number, label in enumerate(model.head("stage").labels)}
         self._areas = {label: number for number, label in enumerate(model.head("areas").labels)}
         self._least = model.themes.least
-        self._learnt: dict[str, list[int]] = defaultdict(list)  # two columns where a theme went into another
-        for number, (theme, texts) in enumerate(zip(model.themes.ids, model.themes.texts, strict=True)):
-            if texts >= FEWEST_TEXTS:
-                self._learnt[theme].append(number)
+        self._ids, texts = model.themes.ids, model.themes.texts
+        self._learnt = {theme for theme, count in zip(self._ids, texts, strict=True) if count >= FEWEST_TEXTS}
 
     def of(self, hit: Hit) -> Theme | None:
         """The theme in use that a hit speaks for, if it speaks for one."""
@@ -75,15 +74,13 @@ class Themes:
         the one that says most first: longer phrases, in the predicted place."""
         phrases = self._phrases(hits)
         row = chances["themes"]
-        likely = {
-            theme: chance
-            for theme, columns in self._learnt.items()
-            if (chance := float(row[columns].max())) >= self._least
-        }
-        meant = [theme for theme in likely if self.is_meant(theme, silent=silent, own_work=own_work)]
-        found = [
-            Told(theme, _longest(phrases.get(theme, ()))) for theme in sorted(meant, key=lambda t: (-likely[t], t))
+        likely = sorted(np.flatnonzero(row >= self._least).tolist(), key=lambda number: -row[number])
+        meant = [
+            theme
+            for theme in dict.fromkeys(self._ids[number] for number in likely)
+            if theme in self._learnt and self.is_meant(theme, silent=silent, own_work=own_work)
         ]
+        found = [Told(theme, _longest(phrases.get(theme, ()))) for theme in meant]
         weight: dict[str, float] = {}
         for name, said in phrases.items():
             theme = self._taxonomy.theme[name]

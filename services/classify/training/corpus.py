@@ -19,7 +19,7 @@ class Clause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line of a corpus file: either `text`, or `clauses` whose texts make it up. `areas` has the main one first;
     `kind` names what makes severity 3 critical; `pair` is shared by texts that differ in little but a label; `themes`
-    are the causes and touch-points that a reader finds told, up to three, the main one first."""
+    are the causes and touch-points that readers find told, up to five, the main ones first."""
 
     stage: str
     areas: tuple[str, ...]

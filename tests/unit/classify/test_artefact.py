@@ -73,12 +73,16 @@ def test_training_the_fast_path_again_gives_the_same_weights_and_predictions(
     # corpus, lexicon or theme phrases that were changed since ask for `make train`
     assert again.mix == shipped.mix
     assert (again.examples.labels == shipped.examples.labels).all()
+    assert shipped.themes.fast is not None
+    assert again.themes.fast is not None
     for stored, made in (
         (shipped.fast.ngram_weights, again.fast.ngram_weights),
         (shipped.fast.lexicon_weights, again.fast.lexicon_weights),
         (shipped.fast.dense_weights, again.fast.dense_weights),
         (shipped.fast.bias, again.fast.bias),
         (shipped.fast.near, again.fast.near),
+        (shipped.themes.fast.dense_weights, again.themes.fast.dense_weights),
+        (shipped.themes.fast.phrase_weights, again.themes.fast.phrase_weights),
     ):
         assert stored.shape == made.shape
         assert np.abs(stored - made).max() <= STORED_APART
