@@ -73,6 +73,7 @@ def judged(model: Model, examples: Sequence[Example], folds: Sequence[Fold], wei
     places = places_of(themes, {head.name: head.labels for head in model.heads})
     truth = truth_of(themes.ids, examples)
     learnt: dict[PathName, ThemePath] = {}
+    least: dict[PathName, float] = {}
     for name in PATHS:
         path = themes.path(name)
         assert path is not None, "a model is judged with both paths"
@@ -91,8 +92,8 @@ def judged(model: Model, examples: Sequence[Example], folds: Sequence[Fold], wei
         learnt[name] = msgspec.structs.replace(path, judge=judge)
         said = np.zeros(truth.shape, dtype=np.float32)
         said[row, column] = chance_of(judge, fact)
-    least = _least_chance(said, truth, weight)
-    return msgspec.structs.replace(themes, fast=learnt["fast"], full=learnt["full"], least=least)
+        least[name] = _least_chance(said, truth, weight)
+    return msgspec.structs.replace(themes, fast=learnt["fast"], full=learnt["full"], least=least["full"])
 
 
 def _guessing(hits: Floats, dense: Floats, truth: NDArray[np.int8]) -> ThemePath:
