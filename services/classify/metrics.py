@@ -10,7 +10,8 @@ from services.classify.oversight import BEFORE, TRAINING, Looked, Oversight
 from services.classify.oversight import HEADS as WATCHED
 from services.classify.reading.language import CANDIDATES
 from services.classify.reading.language import UNKNOWN as NO_LANGUAGE
-from services.classify.tagging.tagger import Reason, Tagger
+from services.classify.tagging.doubt import Reason
+from services.classify.tagging.tagger import Tagger
 from services.contracts.events import FeedbackClassified, Sentiment
 from services.kit.metrics import ConsumerMetrics
 

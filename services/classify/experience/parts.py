@@ -12,7 +12,8 @@ import msgspec
 from services.classify.experience.answers import adjusted, questions_of, rating_of, read, subject_of, texts_of
 from services.classify.experience.said import said
 from services.classify.reading.text import MAX_CHARACTERS
-from services.classify.tagging.tagger import Reason, Tagger, TagInput
+from services.classify.tagging.doubt import Reason
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.taxonomy.labels import UNKNOWN
 from services.contracts.events import Answer, Author, FeedbackReceived, Rating, Tags, Turn, Unsure
 

@@ -21,7 +21,7 @@ AT_LARGE_SHARE = 0.001
 """Share of texts at large that may be like a theme's examples, each likely about something else."""
 LEAST = 0.4
 """Below this likeness sentences share no subject, whatever a theme's examples say."""
-_SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
+_SENTENCE = re.compile(r"(?:[^.!?\n]|\.(?=\d))+[.!?]*")
 _FEWEST_WORDS = 3
 
 

@@ -6,7 +6,6 @@ which texts get the slow look, `cascade`; which words earned a label, `evidence`
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from enum import StrEnum
 from typing import Protocol, cast, get_args
 
 import msgspec
@@ -22,6 +21,7 @@ from services.classify.reading.lexicon import Hit, Lexicon
 from services.classify.reading.phrases import Phrase, digest_of, sequences_of
 from services.classify.reading.text import Clean, clean
 from services.classify.reading.tokens import Stems, Tokenizer
+from services.classify.tagging.doubt import Reason, doubts
 from services.classify.tagging.evidence import Decided, Evidencer, Reading
 from services.classify.tagging.likeness import Alike, ThemeExamples
 from services.classify.tagging.passages import Passage, Passages
@@ -29,7 +29,7 @@ from services.classify.tagging.ratings import favour, sentiment_of
 from services.classify.tagging.retiring import Retirement
 from services.classify.tagging.severity import severity_of
 from services.classify.tagging.themes import MOST_THEMES, Themes, silent_kind
-from services.classify.taxonomy.labels import UNKNOWN, Taxonomy
+from services.classify.taxonomy.labels import UNKNOWN, Taxonomy, Theme
 from services.contracts.events import AreaTag, Author, Evidence, Intent, Rating, Sentiment, Tags, Unsure, Versions
 
 MOST_AREAS = 3
@@ -41,18 +41,6 @@ _SAID_OWN_WORK_FAVOUR = 60.0
 _BATCH = 256
 _NOTHING_TOLD = 0.25
 _SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
-
-
-class Reason(StrEnum):
-    """Why a head would rather not say."""
-
-    LOW_CONFIDENCE = "low_confidence"
-    TOO_SHORT = "too_short"
-    LANGUAGE = "language"
-    NO_TEXT = "no_text"
-    RATING_ONLY = "rating_only"
-    CONFLICT = "conflict"
-    RETIRED = "retired"
 
 
 class TagInput(msgspec.Struct, frozen=True):
@@ -260,23 +248,25 @@ class Tagger:
             hits, chances, stage=stage, areas=[a.area for a in areas], silent=silent, own_work=own_work
         )
         lead = self.taxonomy.theme[themes[0].theme] if themes and themes[0].hit is not None else None
-        unsure = []
-        low = Reason.TOO_SHORT if words < _FEWEST_WORDS else Reason.LOW_CONFIDENCE
-        if language not in {ENGLISH, NO_LANGUAGE}:
-            unsure = [Unsure(head=head, reason=Reason.LANGUAGE) for head in self.taxonomy.doubt]
-        else:
-            # a theme that people wrote phrases for, in the very place where the model looks, is a second witness
-            if stage_confidence < self.taxonomy.sure_from("stage") and not (lead and lead.stage == stage):
-                unsure.append(Unsure(head="stage", reason=Reason.RETIRED if "stage" in gone else low))
-            if areas[0].confidence < self.taxonomy.sure_from("areas") and not (lead and lead.area == areas[0].area):
-                unsure.append(Unsure(head="areas", reason=Reason.RETIRED if "areas" in gone else low))
-            if sentiment_confidence < self.taxonomy.sure_from("sentiment"):
-                contradicts = item.rating is not None and sentiment_of(item.rating) != sentiment
-                unsure.append(Unsure(head="sentiment", reason=Reason.CONFLICT if contradicts else low))
-            if chances["intent"][wish] < self.taxonomy.sure_from("intent"):
-                unsure.append(Unsure(head="intent", reason=low))
-            if severity_confidence < self.taxonomy.sure_from("severity"):
-                unsure.append(Unsure(head="severity", reason=low))
+        sure = {
+            "stage": stage_confidence,
+            "areas": areas[0].confidence,
+            "sentiment": sentiment_confidence,
+            "intent": float(chances["intent"][wish]),
+            "severity": severity_confidence,
+        }
+        # a theme that people wrote phrases for, in the very place where the model looks, is a second witness
+        places = {"stage": stage, "areas": areas[0].area}
+        witnessed = {head for head, label in places.items() if lead is not None and _place(lead, head) == label}
+        unsure = doubts(
+            sure,
+            self.taxonomy,
+            witnessed=witnessed,
+            retired=gone,
+            short=words < _FEWEST_WORDS,
+            foreign=language not in {ENGLISH, NO_LANGUAGE},
+            contradicted=item.rating is not None and sentiment_of(item.rating) != sentiment,
+        )
         tags = Tags(
             stage=stage,
             stage_confidence=_rounded(stage_confidence),
@@ -286,12 +276,12 @@ class Tagger:
             sentiment=sentiment,
             sentiment_confidence=_rounded(sentiment_confidence),
             intent=cast(Intent, intent_head.labels[wish]),
-            intent_confidence=_rounded(float(chances["intent"][wish])),
+            intent_confidence=_rounded(sure["intent"]),
             severity=severity,
             severity_confidence=_rounded(severity_confidence),
             severity_kind=kind,
             status="unsure" if any(u.head in {"stage", "areas"} for u in unsure) else "tagged",
-            unsure=tuple(unsure),
+            unsure=unsure,
             versions=self.versions,
             path=path,
         )
@@ -364,6 +354,10 @@ def _favour_own_work(stage: Floats, unknown: int, batch: Sequence[TagInput], sai
     favour[list(said)] = _SAID_OWN_WORK_FAVOUR
     stage[own, unknown] *= favour[own]
     stage[own] /= stage[own].sum(axis=1, keepdims=True)
+
+
+def _place(theme: Theme, head: str) -> str:
+    return theme.stage if head == "stage" else theme.area
 
 
 def _passage(passage: Passage, read: Clean) -> Evidence:

@@ -11,7 +11,8 @@ from services.classify.io.craft import present
 from services.classify.learning.reviewed import Reviewed
 from services.classify.loading import load_tagger, under_taxonomy
 from services.classify.model.artefact import load, save
-from services.classify.tagging.tagger import Reason, Tagger, TagInput
+from services.classify.tagging.doubt import Reason
+from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.taxonomy.labels import read_taxonomy
 from services.contracts.errors import Misconfigured
 from services.contracts.events import Tags

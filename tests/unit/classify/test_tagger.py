@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.classify.tagging.tagger import MOST_AREAS, MOST_SECONDARY, Reason, Tagger, TagInput
+from services.classify.tagging.doubt import Reason
+from services.classify.tagging.tagger import MOST_AREAS, MOST_SECONDARY, Tagger, TagInput
 from services.contracts.events import Rating, Tags
 from tests.unit.classify.sentences import MISSED, PLAIN
 

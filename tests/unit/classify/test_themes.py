@@ -104,6 +104,16 @@ def test_a_passage_is_the_sentence_or_the_part_of_a_long_one_that_tells_most() -
     assert found[1] == ()
 
 
+def test_a_passage_does_not_begin_in_the_middle_of_a_number() -> None:
+    def encode(texts: list[str]) -> Floats:
+        return np.array([["taken" in text, 1] for text in texts], dtype=np.float32)
+
+    text = "Why was 4.50 taken for this? Nobody asked me."
+    ((passage,),) = Passages(themes(None), encode).find([text], [["rude"]])
+
+    assert text[passage.start : passage.end] == "Why was 4.50 taken for this?"
+
+
 def test_every_theme_that_is_said_shows_words_of_the_text(tagger: Tagger, corpus: list[Example]) -> None:
     texts = [example.text for example in corpus[::9]]
     unnamed = 0
