@@ -28,8 +28,8 @@ Two paths that share one tokenisation. Fast: word and word-pair TF-IDF ({ngrams}
 columns) and static vectors into logistic regressions, averaged with the {read} nearest of {lessons} labelled texts and
 clauses. Full: the same with MiniLM's vectors in place of the static ones, for the texts of which the fast path is least
 sure. Then a temperature per head. Themes: per theme a logistic regression over phrases and vector, and one judge for
-all of them that knows what the other heads say. No network; MiniLM's weights come from their package (docs/licences.md). No text of
-customers. Taxonomy {taxonomy}; lexicon {lexicon}.
+all of them that knows what the other heads say. No network; MiniLM's weights come from their package
+(docs/licences.md). No text of customers. Taxonomy {taxonomy}; lexicon {lexicon}.
 
 Made by `make train` from `services/classify/training/corpus` with fixed seeds; the static vectors by `make distil`. The
 file holds arrays and lists only; it is loaded through skops with an empty list of further types, after its digest was
@@ -38,7 +38,8 @@ compared:
 
 ## Figures on its own corpus
 Five folds over industries: each text was tagged by a model that never saw a text of its industry. The corpus is harder
-than real texts: its stages are even, half of it are minimal pairs. 95 % intervals by resampling industries.
+than real texts: its stages are even, three texts in ten differ in little from another with another label. 95 %
+intervals by resampling industries.
 
 {table}
 """
