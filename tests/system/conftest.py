@@ -12,11 +12,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.system.product import Product
 
+_LEFT_SOCKETS = r"ignore:Exception ignored in. <socket\.socket:pytest.PytestUnraisableExceptionWarning"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.system)
+            # the services run in processes of their own: a socket that is collected here was the Kafka client's
+            item.add_marker(pytest.mark.filterwarnings(_LEFT_SOCKETS))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(400))
 
