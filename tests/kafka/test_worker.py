@@ -32,7 +32,7 @@ SLOW = {worker_process.SECONDS_PER_BATCH: "0.02"}
 """Slow enough to be killed in mid-stream."""
 
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
     # kafka-python leaves sockets of broken connections to the garbage collector
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -220,7 +220,7 @@ def test_three_times_kill_9_in_mid_stream_loses_nothing(group: Group) -> None:
     worker = group.worker()
     for share in (1_000, 3_500, 7_000):
         worker.start(**SLOW)
-        until(lambda share=share: group.produced() >= share, seconds=40, what=f"{share} outputs")
+        until(lambda share=share: group.produced() >= share, seconds=90, what=f"{share} outputs")
         worker.kill()
     worker.start()
 
@@ -236,7 +236,7 @@ def test_sigterm_in_mid_stream_loses_nothing_and_doubles_nothing(group: Group) -
     worker = group.worker()
     for share in (1_000, 4_000):
         worker.start(**SLOW)
-        until(lambda share=share: group.produced() >= share, seconds=40, what=f"{share} outputs")
+        until(lambda share=share: group.produced() >= share, seconds=90, what=f"{share} outputs")
         worker.signal(signal.SIGTERM)
         worker.signal(signal.SIGTERM)  # a second one changes nothing
         assert worker.exit_code() == 0
@@ -277,10 +277,10 @@ def test_a_second_worker_that_joins_and_is_killed_in_mid_stream_loses_nothing(gr
     first, second = group.worker(), group.worker()
     first.start(**SLOW)
     group.feed(numbers)
-    until(lambda: group.produced() >= 1_500, seconds=40, what="the first outputs")
+    until(lambda: group.produced() >= 1_500, seconds=90, what="the first outputs")
     second.start(**SLOW)
-    until(second.is_ready, seconds=40, what="the second worker's partitions")
-    until(lambda: group.produced() >= 8_000, seconds=40, what="half of the outputs")
+    until(second.is_ready, seconds=90, what="the second worker's partitions")
+    until(lambda: group.produced() >= 8_000, seconds=90, what="half of the outputs")
     second.kill()
 
     until(lambda: group.are_delivered(numbers), seconds=80, every=0.5, what="every message")
@@ -293,9 +293,9 @@ def test_the_worker_that_stays_is_killed_just_after_a_rebalance(group: Group) ->
     first, second = group.worker(), group.worker()
     first.start(**SLOW)
     group.feed(numbers)
-    until(lambda: group.produced() >= 1_500, seconds=40, what="the first outputs")
+    until(lambda: group.produced() >= 1_500, seconds=90, what="the first outputs")
     second.start(**SLOW)
-    until(second.is_ready, seconds=40, every=0.01, what="the second worker's partitions")
+    until(second.is_ready, seconds=90, every=0.01, what="the second worker's partitions")
     first.kill()
     first.start()
 
@@ -307,9 +307,9 @@ def test_a_worker_frozen_for_15_seconds_beside_a_second_one_loses_nothing(group:
     first, second = group.worker(), group.worker()
     for worker in (first, second):
         worker.start(**SLOW)
-    until(lambda: first.is_ready() and second.is_ready(), seconds=40, what="both workers")
+    until(lambda: first.is_ready() and second.is_ready(), seconds=90, what="both workers")
     group.feed(numbers)
-    until(lambda: group.produced() >= 2_000, seconds=40, what="the first outputs")
+    until(lambda: group.produced() >= 2_000, seconds=90, what="the first outputs")
     first.signal(signal.SIGSTOP)
     frozen_at = time.monotonic()
 
@@ -325,7 +325,7 @@ def test_a_worker_frozen_for_15_seconds_beside_a_second_one_loses_nothing(group:
 
 def test_a_second_worker_of_the_same_name_on_the_same_folder_is_refused(group: Group) -> None:
     first = group.worker().start()
-    until(first.is_ready, seconds=40, what="the worker")
+    until(first.is_ready, seconds=90, what="the worker")
     twin = WorkerProcess(group.broker, first.folder, "0", "classify")
 
     assert twin.start().exit_code() == 78
@@ -340,7 +340,7 @@ def test_poison_is_put_aside_and_stops_nobody(group: Group) -> None:
     group.feed(range(1_000), asked=poison)
     group.worker().start()
 
-    until(lambda: group.are_delivered(set(range(1_000)) - set(poison)), seconds=40, every=0.5, what="the good ones")
+    until(lambda: group.are_delivered(set(range(1_000)) - set(poison)), seconds=90, every=0.5, what="the good ones")
     assert group.letters() == Counter({(number, "poison"): 1 for number in poison})
 
 
@@ -348,7 +348,7 @@ def test_a_dependency_that_is_away_is_tried_again(group: Group) -> None:
     group.feed(range(200), asked={100: "away"})
     worker = group.worker().start()
 
-    until(lambda: group.are_delivered(range(200)), seconds=40, every=0.5, what="every message")
+    until(lambda: group.are_delivered(range(200)), seconds=90, every=0.5, what="every message")
     assert worker.process.poll() is None
     assert group.letters() == Counter()
 
@@ -394,7 +394,7 @@ def test_kill_9_of_the_broker_in_mid_stream_loses_nothing(group: Group) -> None:
     numbers = range(10_000)
     group.feed(numbers)
     worker = group.worker().start(**SLOW)
-    until(lambda: group.produced() >= 1_500, seconds=40, what="the first outputs")
+    until(lambda: group.produced() >= 1_500, seconds=90, what="the first outputs")
     group.broker.kill()
     group.broker.start()
 
