@@ -60,8 +60,7 @@ def tag_lines(lines: Sequence[bytes], tagger: Tagger) -> list[bytes]:
 
 def shown(name: str | int | None, tags: Tags) -> dict[str, Any]:
     """Tags as a line shows them: every field, also the empty ones."""
-    fields = msgspec.to_builtins(tags)
-    line = {"id": name} | {field: fields.get(field, []) for field in Tags.__struct_fields__}
+    line = {"id": name} | {field: msgspec.to_builtins(getattr(tags, field)) for field in Tags.__struct_fields__}
     if tags.severity_kind is None:
         del line["severity_kind"]
     return line

@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.classify.loading import load_tagger
+from services.classify.model.cascade import ALL_FULL
 from services.classify.tag_command import batches, tag_lines
 from services.classify.tagging.tagger import Tagger
+from services.contracts.events import Tags
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -86,3 +90,13 @@ def test_the_command_reads_standard_input_and_writes_standard_output() -> None:
     )
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [1, None, 2]
     assert done.stderr == b""
+
+
+def test_a_line_of_either_path_reads_back_as_the_tags_it_shows(policy: Path) -> None:
+    texts = [b'{"text": "The driver marked it delivered but nothing is here."}', b'{"text": "Hm, odd it was"}']
+    for full, cascade in ((False, None), (True, ALL_FULL)):
+        tagger = load_tagger(policy, full=full, cascade=cascade)
+        for line in tag_lines(texts, tagger):
+            tags = msgspec.convert(msgspec.json.decode(line), Tags)
+            assert tags.path == ("full" if full else "fast")
+            assert tags.themes or b"driver" not in line
