@@ -66,6 +66,9 @@ _NUMBER = re.compile(r"[£$€]?\d[\d.,:/%£$€-]*(?:st|nd|rd|th|k|m|am|pm|p)?\
 _VOWEL = re.compile(r"[aeiouy]")
 _KEPT_MARKS = frozenset("?!.;|")
 _SHORTEST = 3
+_KEEPS_E = re.compile(r"[^aeiouy]*[aeiouy][^aeiouwxy]\Z")
+"""One syllable, one vowel, one consonant: "car" is another word than "care", and "caring" comes from the latter, as
+"car" would have doubled its last letter."""
 
 
 def stem(word: str) -> str:
@@ -99,10 +102,12 @@ def _without_ending(word: str) -> str:
             word = base + "y" if ending == "ed" and base.endswith("i") else base
             if word.endswith("yy"):
                 word = word[:-1]
+            if _KEEPS_E.match(word):
+                return word + "e"
             break
     if len(word) > _SHORTEST and word.endswith("ied"):
         word = word[:-3] + "y"
-    if len(word) > _SHORTEST and word.endswith("e"):
+    if len(word) > _SHORTEST and word.endswith("e") and not _KEEPS_E.match(word[:-1]):
         word = word[:-1]
     if len(word) > _SHORTEST and word[-1] == word[-2] and word[-1] not in "aeio":
         word = word[:-1]

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.model.cascade import Cascade
+from services.classify.model.cascade import Cascade, together
 from services.classify.model.probabilities import Model, PathName, probabilities
 from services.classify.reading.features import Featuriser, Floats
 from services.classify.reading.language import ENGLISH, language_of
@@ -209,7 +209,8 @@ class Tagger:
             part = reading.features.of(places)
             slow = probabilities(self.model, part, self._full.encode([texts[p] for p in places]), "full")
             for head, rows in slow.items():
-                chances[head][places] = rows
+                # the judge of themes learnt what to make of the full path alone
+                chances[head][places] = rows if head == "themes" else together(chances[head][places], rows)
             for place in places:
                 paths[place] = "full"
         return chances, paths

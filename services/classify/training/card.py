@@ -19,8 +19,8 @@ _CARD = """# Model card: {version}
   several experiences get one main stage, and the full path reads their first 120 words only.
 - English only. Other languages are answered `unsure: language`; below some twenty letters the language is not judged.
 - Severity 3 is missed more often than found when the harm is told in calm or unusual words.
-- It expects two texts in five to be about using the thing itself. A company where that is very different should label
-  thirty texts first.
+- It expects nearly half of all texts to be about using the thing itself. A company where that is very different should
+  label thirty texts first.
 - Confidence is calibrated on industries that were left out, but of the same writers.
 
 ## What it is
@@ -38,7 +38,7 @@ compared:
 
 ## Figures on its own corpus
 Five folds over industries: each text was tagged by a model that never saw a text of its industry. The corpus is harder
-than real texts: its stages are even, three texts in ten differ in little from another with another label. 95 %
+than real texts: its stages are even, half of its texts differ in little from another with another label. 95 %
 intervals by resampling industries.
 
 {table}

@@ -16,16 +16,15 @@ from services.classify.loading import load_tagger
 from services.classify.model.artefact import load
 from services.classify.model.cascade import ALL_FULL, Cascade
 from services.classify.tagging.tagger import Tagger, TagInput
+from services.classify.training.blind import checked, read_verdicts
 from services.classify.training.corpus import read_corpus
 from services.classify.training.figures import judged, stage_table, table, tagged_unseen
 from services.classify.training.fit import Fitter
 from services.classify.training.own_labels import gains, gains_table
-from services.classify.training.realtexts import REAL, read_real
+from services.classify.training.realtexts import REAL, in_live_batches, read_real
 from services.classify.training.train import POLICY, shipped_fitter
-from services.contracts.events import Tags
 
 _SECONDS = 5.0
-_LIVE_BATCH = 32
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,12 +50,18 @@ def main(arguments: list[str] | None = None) -> None:
         return
     real = read_real(options.real)
     inputs = [text.input for text in real]
+    live = in_live_batches(_tagger(fitter), inputs)
     columns = {
         "fast path": judged(_tagger(fitter, full=False).tag(inputs), real),
-        "cascade": judged(_in_live_batches(_tagger(fitter), inputs), real),
+        "cascade": judged(live, real),
         "full path": judged(_tagger(fitter, cascade=ALL_FULL).tag(inputs), real),
     }
     print(f"## Real texts ({len(real)})\n{table(columns)}\n\n{stage_table(columns)}\n")
+    themes = checked([text.text for text in real], live, read_verdicts())
+    print(
+        f"Themes by the cascade: {themes.said} said; {themes.judged} of them were judged blind, {themes.right:.3f} "
+        "right (training/blind.py).\n"
+    )
     if options.own_labels:
         by_labels = {labels: gains(_tagger(fitter, cascade=ALL_FULL), real, labels) for labels in (30, 60)}
         print(f"## After own labels of a source, full path\n{gains_table(by_labels)}\n")
@@ -69,10 +74,6 @@ def _tagger(fitter: Fitter, *, full: bool = True, cascade: Cascade | None = None
     return Tagger(load(), fitter.phrases, fitter.taxonomy, static=encoders["fast"], full=slow, cascade=cascade)
 
 
-def _in_live_batches(tagger: Tagger, inputs: Sequence[TagInput]) -> list[Tags]:
-    return [tags for at in range(0, len(inputs), _LIVE_BATCH) for tags in tagger.tag(inputs[at : at + _LIVE_BATCH])]
-
-
 def _speeds(inputs: Sequence[TagInput]) -> None:
     """Texts per CPU second, by taggers as they are shipped: their encoders remember nothing."""
     for name, full in (("fast path", False), ("cascade, batches of 32", True)):
@@ -81,7 +82,7 @@ def _speeds(inputs: Sequence[TagInput]) -> None:
         done, started = 0, time.process_time()
         while time.process_time() - started < _SECONDS:
             if full:
-                _in_live_batches(tagger, inputs)
+                in_live_batches(tagger, inputs)
             else:
                 tagger.tag(inputs)
             done += len(inputs)

@@ -14,9 +14,9 @@ from services.classify.model.probabilities import NO_KIND, Head
 from services.classify.training.corpus import Example
 
 USE = "use"
-USE_SHARE = 0.4
+USE_SHARE = 0.45
 """How much of what people write is about using the thing itself. The corpus fills all stages evenly, so that the rare
-ones can be learnt; counted as they stand they would be expected everywhere. A round figure between the even grid and
+ones can be learnt; counted as they stand they would be expected everywhere. A figure between the even grid and
 the half that `use` had in the project's first study of public reviews (0.49)."""
 
 MOST_COUNTED = 4.0

@@ -2,14 +2,18 @@
 trained on them, enters the product.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from services.classify.tagging.tagger import TagInput
-from services.contracts.events import Rating
+from services.classify.tagging.tagger import Tagger, TagInput
+from services.contracts.events import Rating, Tags
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "eval" / "real-dev.jsonl"
+
+
+_LIVE_BATCH = 32
 
 
 class RealText(msgspec.Struct, frozen=True):
@@ -29,6 +33,11 @@ class RealText(msgspec.Struct, frozen=True):
     def input(self) -> TagInput:
         """As it would be tagged: with its stars, where it has any."""
         return TagInput(text=self.text, rating=Rating(kind="stars", value=self.stars) if self.stars else None)
+
+
+def in_live_batches(tagger: Tagger, inputs: Sequence[TagInput]) -> list[Tags]:
+    """What a tagger says of texts that come in batches as live events do."""
+    return [tags for at in range(0, len(inputs), _LIVE_BATCH) for tags in tagger.tag(inputs[at : at + _LIVE_BATCH])]
 
 
 def read_real(path: Path = REAL) -> list[RealText]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from services.classify.model.cascade import ALL_FULL, Cascade
+from services.classify.model.cascade import ALL_FULL, Cascade, together
 from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example
 
@@ -68,3 +68,8 @@ def test_a_tag_records_its_path(tagger: Tagger, corpus: list[Example]) -> None:
     assert {tags.path for tags in imported} == {"fast"}
     for slow, fast in zip(live, imported, strict=True):
         assert slow.path == "full" or slow == fast
+
+
+def test_both_readers_count_where_a_text_was_looked_at_twice() -> None:
+    fast, full = np.array([[0.8, 0.2]], dtype=np.float32), np.array([[0.4, 0.6]], dtype=np.float32)
+    assert together(fast, full) == pytest.approx(np.array([[0.52, 0.48]]))

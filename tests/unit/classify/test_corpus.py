@@ -28,6 +28,9 @@ BARE = 7
 """Texts with fewer words are bare verdicts: nobody's invention, they may be said of two industries."""
 FUNCTION_WORDS = 60
 SURFACE_MARGIN = 0.05
+FIRST_FILES = ("authored", "authored-2")
+"""Written before anybody thought of pairs."""
+PAIRED_SHARE = 0.5
 
 _TOKEN = re.compile(r"[a-z']+|\d+(?:[.,:]\d+)*|[^\w\s]")
 
@@ -123,7 +126,8 @@ def test_members_of_a_pair_differ_in_a_label(corpus: list[Example]) -> None:
     for example in corpus:
         if example.pair is not None:
             pairs[example.source, example.pair].append(example)
-    assert sum(map(len, pairs.values())) >= 1_500
+    lately = [example for example in corpus if example.source not in FIRST_FILES]
+    assert sum(map(len, pairs.values())) >= PAIRED_SHARE * len(lately)
     alone = [name for name, members in pairs.items() if len(members) == 1]
     same = [name for name, members in pairs.items() if len({_labels(member) for member in members}) == 1]
     assert (alone, same) == ([], [])

@@ -133,7 +133,18 @@ def test_the_models_own_phrases_name_labels_of_the_taxonomy(policy: Path) -> Non
         ("here", "here"),
         ("were", "were"),
         ("12.50 3 £9", "#"),
+        ("note notes noted noting", "note"),
+        ("hope hoped hoping", "hope"),
+        ("stop stops stopped stopping", "stop"),
     ],
 )
 def test_inflections_share_a_stem(words: str, same: str) -> None:
     assert {stem(word) for word in words.split()} == {same}
+
+
+@pytest.mark.parametrize(
+    "words", ["note not", "care car", "site sit", "fare far", "plane plan", "hope hop", "rate rat"]
+)
+def test_another_word_has_another_stem(words: str) -> None:
+    first, second = words.split()
+    assert stem(first) != stem(second)
