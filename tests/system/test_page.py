@@ -178,7 +178,7 @@ def test_the_help_is_a_key_away_and_search_too(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("/")
-    expect(page).to_have_url(re.compile("/feedback$"))
+    page.wait_for_url(re.compile("/feedback$"))  # with the patience that a page has while other tests run
     page.wait_for_load_state()  # the address changes before the new page listens to keys
     page.keyboard.press("/")
     expect(page.get_by_label("Words")).to_be_focused()

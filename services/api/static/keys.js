@@ -38,7 +38,7 @@
     return document.querySelector(`[data-press="${CSS.escape(name)}"]`);
   };
 
-  const typing = "textarea, select, dialog, input:not([type=radio]):not([type=checkbox])";
+  const typing = "textarea, select, dialog[open], input:not([type=radio]):not([type=checkbox])";
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(typing)) return;
