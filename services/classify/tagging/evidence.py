@@ -15,6 +15,7 @@ from services.classify.reading.features import SENTIMENT_OF_KIND, Features
 from services.classify.reading.lexicon import Hit, Lexicon
 from services.classify.reading.text import Clean
 from services.classify.reading.tokens import Array, Stems, TokenBatch
+from services.classify.tagging.severity import CRITICAL
 from services.classify.tagging.themes import Told
 from services.classify.taxonomy.labels import UNKNOWN, Taxonomy
 from services.contracts.events import Evidence
@@ -187,6 +188,9 @@ def _what_labels_say(lexicon: Lexicon, taxonomy: Taxonomy) -> list[tuple[Said, S
             plain = [((name, successor), float(strength))]
             if head in {"stage", "area"}:
                 negated = plain
+            elif head == "severity_kind":
+                # what names the harm is what makes it critical
+                plain.append((("severity", str(CRITICAL)), float(strength)))
             elif head == "sentiment" and label in {"positive", "negative"}:
                 negated = [(("sentiment", "negative" if label == "positive" else "positive"), float(strength))]
         found.append((tuple(plain), tuple(negated)))

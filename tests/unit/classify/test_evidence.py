@@ -188,3 +188,10 @@ def _blanked(text: str, spans: Sequence[Span]) -> str:
     for start, end in spans:
         kept[start:end] = " " * (end - start)
     return "".join(kept)
+
+
+def test_what_names_the_harm_is_shown_as_what_makes_it_critical(tagger: Tagger) -> None:
+    text = "After the new carpet was fitted I spent the night in A&E, the fumes in the bedroom made me pass out."
+    (tags,) = tagger.tag([TagInput(text=text)])
+    assert (tags.severity, tags.severity_kind) == (3, "safety")
+    assert {text[e.start : e.end] for e in tags.evidence if e.head == "severity"} == {"in A&E", "fumes", "pass out"}
