@@ -5,7 +5,6 @@ are of the same kind, machines under the project's guide: the figures say how cl
 labels are, and are no agreement between people.
 """
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -13,9 +12,9 @@ import msgspec
 from sklearn.metrics import cohen_kappa_score
 
 from services.classify.training.corpus import Example, read_corpus
+from services.classify.training.digest import digest
 
 FILE = Path(__file__).with_name("second_labelling.jsonl")
-_DIGITS = 16
 _MOST_SHOWN = 8
 
 
@@ -39,7 +38,7 @@ def pairs() -> list[tuple[Example, SecondLabels]]:
     }
     found = []
     for example in read_corpus():
-        labels = said.get(hashlib.sha256(example.text.encode()).hexdigest()[:_DIGITS])
+        labels = said.get(digest(example.text))
         if labels is not None:
             found.append((example, labels))
     return found

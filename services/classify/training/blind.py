@@ -7,20 +7,19 @@ by the verdicts there are. `make evaluate` prints that share and how many tags n
 """
 
 import argparse
-import hashlib
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from services.classify.loading import load_tagger
+from services.classify.training.digest import digest
 from services.classify.training.realtexts import REAL, RealText, in_live_batches, read_real
 from services.classify.training.train import POLICY
 from services.contracts.events import Tags
 
 VERDICTS = Path(__file__).with_name("blind_verdicts.jsonl")
-_DIGITS = 16
 _CONTROL_SHARE = 0.05
 _SEED = 20_261_123
 
@@ -49,11 +48,6 @@ class Checked(msgspec.Struct, frozen=True):
     right: float
 
 
-def digest(text: str) -> str:
-    """What a text is called here."""
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-
-
 def read_verdicts(path: Path = VERDICTS) -> dict[tuple[str, str], float]:
     """Digest of the text and theme -> share of readers that found it right."""
     lines = path.read_bytes().splitlines() if path.is_file() else []
@@ -72,7 +66,7 @@ def drawn(
     texts: Sequence[str], tags: Sequence[Tags], themes: Sequence[str], known: dict[tuple[str, str], float]
 ) -> list[Item]:
     """The themes said that nobody has judged, with controls, shuffled."""
-    chance = random.Random(_SEED)  # noqa: S311 (a shuffle, not a secret)
+    chance = np.random.default_rng(_SEED)
     items = [
         Item(text, theme)
         for text, tag in zip(texts, tags, strict=True)
@@ -80,9 +74,9 @@ def drawn(
         if (digest(text), theme) not in known
     ]
     controls = max(1, round(_CONTROL_SHARE * len(items)))
-    items += [Item(chance.choice(list(texts)), chance.choice(list(themes)), control=True) for _ in range(controls)]
-    chance.shuffle(items)
-    return items
+    drawn_texts, drawn_themes = (chance.integers(len(what), size=controls) for what in (texts, themes))
+    items += [Item(texts[a], themes[b], control=True) for a, b in zip(drawn_texts, drawn_themes, strict=True)]
+    return [items[place] for place in chance.permutation(len(items))]
 
 
 def read_answers(path: Path, count: int) -> list[bool]:
@@ -140,6 +134,8 @@ def _draw(folder: Path, real: Sequence[RealText]) -> None:
 def _score(folder: Path) -> None:
     items = msgspec.json.decode((folder / "key.json").read_bytes(), type=list[Item])
     readers = [read_answers(path, len(items)) for path in sorted(folder.glob("reader-*.txt"))]
+    if not readers:
+        raise SystemExit(f"No reader-*.txt in {folder}: let readers answer items.txt first.")
     found = verdicts_of(items, readers)
     controls = [share for share, item in zip(zip(*readers, strict=True), items, strict=True) if item.control]
     same = sum(len(set(answers)) == 1 for answers in zip(*readers, strict=True)) / len(items)

@@ -11,8 +11,6 @@ from services.classify.tagging.tagger import Tagger, TagInput
 from services.contracts.events import Rating, Tags
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "eval" / "real-dev.jsonl"
-
-
 _LIVE_BATCH = 32
 
 

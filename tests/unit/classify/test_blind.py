@@ -8,12 +8,12 @@ from services.classify.taxonomy.labels import read_taxonomy
 from services.classify.training.blind import (
     VERDICTS,
     checked,
-    digest,
     drawn,
     read_answers,
     read_verdicts,
     verdicts_of,
 )
+from services.classify.training.digest import digest
 from services.contracts.events import AreaTag, Tags, Versions
 
 TEXTS = [f"The sofa came {days} days late" for days in range(40)]

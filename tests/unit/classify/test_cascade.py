@@ -1,11 +1,14 @@
 """Who gets the slow look: the least sure, fewer the more wait, and nobody in a hurry."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from services.classify.loading import load_tagger
 from services.classify.model.cascade import ALL_FULL, Cascade, together
+from services.classify.model.probabilities import PATHS, probabilities
 from services.classify.tagging.tagger import Tagger, TagInput
 from services.classify.training.corpus import Example
 
@@ -73,3 +76,12 @@ def test_a_tag_records_its_path(tagger: Tagger, corpus: list[Example]) -> None:
 def test_both_readers_count_where_a_text_was_looked_at_twice() -> None:
     fast, full = np.array([[0.8, 0.2]], dtype=np.float32), np.array([[0.4, 0.6]], dtype=np.float32)
     assert together(fast, full) == pytest.approx(np.array([[0.52, 0.48]]))
+
+
+def test_a_tagger_says_what_both_readers_say_together(policy: Path) -> None:
+    tagger, text = load_tagger(policy, cascade=ALL_FULL), "The wardrobe arrived damaged, one door is cracked"
+    features = tagger.read([text]).features
+    fast, full = (probabilities(tagger.model, features, tagger.vectors([text], path), path)["stage"] for path in PATHS)
+    (tags,) = tagger.tag([TagInput(text=text)])
+    assert abs(fast.max() - full.max()) > 0.05
+    assert tags.stage_confidence == pytest.approx(float(together(fast, full).max()), abs=0.002)
