@@ -13,8 +13,9 @@ _BAD = 2
 _FRAGILE = "vulnerable_person"
 _LIFTS_FROM = 1.5
 _FRAGILE_LIFTS_FROM = 2.0
-"""Expected severity from which a phrase that names a kind of harm makes a text critical: from there on half of such
-texts of the corpus are, below a fifth. Words for vulnerable people stand in many harmless texts."""
+"""Expected severity from which a phrase that names a kind of harm makes a text critical. More than half of such texts
+of the corpus are from there on, about a quarter between 1.0 and there. Words for vulnerable people stand in many
+harmless texts."""
 _LEAST_SURE = 0.5
 
 

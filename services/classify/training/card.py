@@ -27,7 +27,8 @@ _CARD = """# Model card: {version}
 Two paths that share one tokenisation. Fast: word and word-pair TF-IDF ({ngrams} n-grams), the lexicon's voice ({labels}
 columns) and static vectors into logistic regressions, averaged with the {read} nearest of {lessons} labelled texts and
 clauses. Full: the same with MiniLM's vectors in place of the static ones, for the texts of which the fast path is least
-sure. Then a temperature per head. Themes: per theme a logistic regression over phrases and vector, and one judge for
+sure. Then a temperature per head; where both read, both count (0076).
+Themes: per theme a logistic regression over phrases and vector, and one judge for
 all of them that knows what the other heads say. No network; MiniLM's weights come from their package
 (docs/licences.md). No text of customers. Taxonomy {taxonomy}; lexicon {lexicon}.
 
